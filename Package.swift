@@ -1,0 +1,22 @@
+// swift-tools-version: 6.0
+import PackageDescription
+
+let strict: [SwiftSetting] = [.swiftLanguageMode(.v6)]
+let package = Package(
+  name: "prunec",
+  platforms: [.macOS(.v14)],
+  products: [
+    .executable(name: "prunec", targets: ["prunec"]),
+    .library(name: "PrunecPasses", targets: ["Passes"]),
+  ],
+  targets: [
+    .target(name: "Graph", swiftSettings: strict),
+    .target(name: "Formats", dependencies: ["Graph"], swiftSettings: strict),
+    .target(name: "Passes", dependencies: ["Graph", "Formats"], swiftSettings: strict),
+    .executableTarget(name: "prunec", dependencies: ["Graph", "Formats", "Passes"], swiftSettings: strict),
+    .target(name: "TestSupport", dependencies: ["Graph", "Formats", "Passes"], path: "Tests/TestSupport", swiftSettings: strict),
+    .testTarget(name: "GraphTests", dependencies: ["Graph", "TestSupport"], swiftSettings: strict),
+    .testTarget(name: "FormatsTests", dependencies: ["Formats", "TestSupport"], swiftSettings: strict),
+    .testTarget(name: "PassesTests", dependencies: ["Passes", "TestSupport"], swiftSettings: strict),
+  ]
+)

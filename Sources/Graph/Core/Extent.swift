@@ -1,0 +1,221 @@
+/// The length of an axis: a number, or a polynomial in symbols such as `2*seq+1` or `batch*4`.
+///
+/// Two extents are equal when they are the same polynomial; symbols of different names are never assumed equal.
+/// What is no polynomial (`floor(seq/2)`) becomes a symbol named by its own text, so that the same expression is the same symbol.
+public struct Extent: Hashable, Sendable {
+  /// A product of symbols, in ascending order, with repetition; empty for the constant term.
+  typealias Monomial = [String]
+
+  private enum Form: Hashable, Sendable {
+    case constant(Int)
+    /// At least one monomial with symbols; no zero coefficients.
+    indirect case polynomial([Monomial: Int])
+  }
+
+  private let form: Form
+
+  /// A fixed number of indices.
+  public init(_ number: Int) { form = .constant(number) }
+
+  /// A length known only when the model runs, by name.
+  public static func symbol(_ name: String) -> Extent { Extent([[name]: 1]) }
+
+  private init(_ terms: [Monomial: Int]) {
+    let terms = terms.filter { $0.value != 0 }
+    if terms.isEmpty {
+      form = .constant(0)
+    } else if terms.count == 1, let number = terms[[]] {
+      form = .constant(number)
+    } else {
+      form = .polynomial(terms)
+    }
+  }
+
+  private var terms: [Monomial: Int] {
+    switch form {
+    case .constant(let number): number == 0 ? [:] : [[]: number]
+    case .polynomial(let terms): terms
+    }
+  }
+
+  /// The number, when no symbol takes part.
+  public var constant: Int? {
+    switch form {
+    case .constant(let number): number
+    case .polynomial: nil
+    }
+  }
+
+  /// True for a fixed number.
+  public var isConstant: Bool { constant != nil }
+
+  /// All symbols that take part, without repetition, in ascending order.
+  public var symbols: [String] { Set(terms.keys.joined()).sorted() }
+
+  /// The sum; symbolic on overflow of Int, so that absurd sizes are never equal to real ones.
+  public static func + (a: Extent, b: Extent) -> Extent {
+    if case .constant(let x) = a.form, case .constant(let y) = b.form {
+      let (sum, overflow) = x.addingReportingOverflow(y)
+      return overflow ? .symbol("overflow(\(x)+\(y))") : Extent(sum)
+    }
+    var terms = a.terms
+    for (monomial, coefficient) in b.terms { terms[monomial] = (terms[monomial] ?? 0) &+ coefficient }
+    return Extent(terms)
+  }
+
+  /// The difference.
+  public static func - (a: Extent, b: Extent) -> Extent { a + b * Extent(-1) }
+
+  /// The product; symbolic on overflow.
+  public static func * (a: Extent, b: Extent) -> Extent {
+    if case .constant(let x) = a.form, case .constant(let y) = b.form {
+      let (product, overflow) = x.multipliedReportingOverflow(by: y)
+      return overflow ? .symbol("overflow(\(x)*\(y))") : Extent(product)
+    }
+    if a == Extent(1) { return b }
+    if b == Extent(1) { return a }
+    var terms: [Monomial: Int] = [:]
+    for (m, x) in a.terms {
+      for (n, y) in b.terms { terms[(m + n).sorted(), default: 0] &+= x &* y }
+    }
+    return Extent(terms)
+  }
+
+  /// self / divisor where that leaves no remainder for every value of the symbols; nil otherwise.
+  public func dividedExactly(by divisor: Extent) -> Extent? {
+    if case .constant(let x) = form, case .constant(let y) = divisor.form {
+      return y != 0 && x % y == 0 ? Extent(x / y) : nil
+    }
+    if self == divisor { return Extent(1) }
+    // One division step per leading monomial (longest first) decides for the products that shapes are made of.
+    func leading(_ e: Extent) -> (Monomial, Int)? {
+      e.terms.max { ($0.key.count, $0.key.joined(separator: "*")) < ($1.key.count, $1.key.joined(separator: "*")) }.map { ($0.key, $0.value) }
+    }
+    guard let (bottom, by) = leading(divisor), by != 0 else { return nil }
+    var rest = self
+    var quotient = Extent(0)
+    for _ in 0..<16 {
+      guard let (top, coefficient) = leading(rest) else { return quotient }
+      var remaining = top
+      for symbol in bottom {
+        guard let at = remaining.firstIndex(of: symbol) else { return nil }
+        remaining.remove(at: at)
+      }
+      guard coefficient % by == 0 else { return nil }
+      let step = Extent([remaining: coefficient / by])
+      quotient = quotient + step
+      rest = rest - step * divisor
+      if rest == Extent(0) { return quotient }
+    }
+    return nil
+  }
+
+  /// Division that rounds towards minus infinity; a symbol of its own where the result is no polynomial.
+  public func floorDivided(by divisor: Extent) -> Extent {
+    if let exact = dividedExactly(by: divisor) { return exact }
+    if let x = constant, let y = divisor.constant, y != 0 {
+      return Extent(x / y - (x % y != 0 && (x < 0) != (y < 0) ? 1 : 0))
+    }
+    return .function("floor", self, "/", divisor)
+  }
+
+  /// An expression that is no polynomial, as a symbol named by its own text: `name(a op b)`.
+  public static func function(_ name: String, _ a: Extent, _ op: String, _ b: Extent) -> Extent {
+    func text(_ e: Extent) -> String { e.terms.count > 1 ? "(\(e))" : "\(e)" }
+    return .symbol("\(name)(\(text(a))\(op)\(text(b)))")
+  }
+
+  /// True when self < other for all positive values of the symbols, false when self ≥ other, nil when it depends.
+  public func isLess(than other: Extent) -> Bool? {
+    if let x = constant, let y = other.constant { return x < y }
+    let difference = (other - self).terms
+    let number = difference[[]] ?? 0
+    let others = difference.filter { !$0.key.isEmpty }.map(\.value)
+    // Symbols are at least 1 (an axis of no indices is no axis one prunes).
+    if others.allSatisfy({ $0 > 0 }) && number + others.reduce(0, &+) > 0 { return true }
+    if others.allSatisfy({ $0 < 0 }) && number + others.reduce(0, &+) <= 0 { return false }
+    return nil
+  }
+
+  /// The value when every symbol stands for the number that `value` gives it; nil for an unknown symbol.
+  public func evaluated(_ value: (String) -> Int?) -> Int? {
+    var sum = 0
+    for (monomial, coefficient) in terms {
+      var product = coefficient
+      for symbol in monomial {
+        guard let number = value(symbol) else { return nil }
+        product &*= number
+      }
+      sum &+= product
+    }
+    return sum
+  }
+}
+
+extension Extent: ExpressibleByIntegerLiteral {
+  /// A fixed number of indices.
+  public init(integerLiteral value: Int) { self.init(value) }
+}
+
+extension Extent: CustomStringConvertible {
+  /// `7`, `batch`, `2*seq+1`: symbols in ascending order, the number last. `init(parsing:)` reads it back.
+  public var description: String {
+    if let constant { return "\(constant)" }
+    var text = ""
+    let ordered = terms.sorted { a, b in
+      a.key.isEmpty != b.key.isEmpty ? b.key.isEmpty : a.key.lexicographicallyPrecedes(b.key)
+    }
+    for (monomial, coefficient) in ordered {
+      if coefficient < 0 { text += "-" } else if !text.isEmpty { text += "+" }
+      let factor = abs(coefficient)
+      let factors = (factor == 1 && !monomial.isEmpty ? [] : ["\(factor)"]) + monomial
+      text += factors.joined(separator: "*")
+    }
+    return text
+  }
+
+  /// Reads `description`; also what exporters write as symbolic dimensions (`2*seq + 1`). Nil when the text is no sum of products:
+  /// such a name is a symbol of its own (`Extent.symbol`).
+  public init?(parsing text: String) {
+    var terms: [Monomial: Int] = [:]
+    var sign = 1
+    var factors: [Substring] = []
+    var current = Substring()
+    var depth = 0
+    func finish() -> Bool {
+      factors.append(current)
+      var coefficient = sign
+      var monomial: Monomial = []
+      for factor in factors {
+        if let number = Int(factor) {
+          coefficient &*= number
+        } else if let first = factor.first, first.isLetter || first == "_" || first == "?" {
+          monomial.append(String(factor))
+        } else {
+          return false
+        }
+      }
+      terms[monomial.sorted(), default: 0] &+= coefficient
+      return true
+    }
+    let compact = text.contains(" ") && !text.contains("(") ? text.filter { $0 != " " } : text
+    for (at, character) in compact.enumerated() {
+      if character == "(" { depth += 1 }
+      if character == ")" { depth -= 1 }
+      if depth == 0 && (character == "+" || character == "-") {
+        if at == 0 { sign = character == "-" ? -1 : 1; continue }
+        guard finish() else { return nil }
+        factors = []
+        current = ""
+        sign = character == "-" ? -1 : 1
+      } else if depth == 0 && character == "*" {
+        factors.append(current)
+        current = ""
+      } else {
+        current.append(character)
+      }
+    }
+    guard depth == 0, finish() else { return nil }
+    self.init(terms)
+  }
+}
