@@ -103,6 +103,29 @@ extension InferenceContext {
     return Extent.moreKnown(a, b)
   }
 
+  /// The element type that the given operands share; throws where two are different. Unknown types agree with any; operands left out
+  /// take no part.
+  public func sharedElement(operands: some Sequence<Int>) throws(Diagnostic) -> ElementType {
+    var shared = ElementType.unknown
+    for index in operands {
+      guard let element = optionalType(index)?.element, element != .unknown else { continue }
+      try require(
+        shared == .unknown || shared == element,
+        "operands of \(shared.rawValue) and \(element.rawValue) meet, which must be of one type; cast one of them")
+      shared = element
+    }
+    return shared
+  }
+
+  /// The element type that an attribute names by its ONNX number; nil where the attribute is left out or 0.
+  public func element(attribute: AttributeName) throws(Diagnostic) -> ElementType? {
+    guard let code = attributes.int(attribute), code != 0 else { return nil }
+    guard let element = ElementType(onnxCode: code) else {
+      throw failure("\(attribute.rawValue) is \(code), which is no element type of ONNX")
+    }
+    return element
+  }
+
   /// An operand, where it is given, must be a list of `extent` numbers. `what` names it: `the bias`.
   public func requireList(_ index: Int, of extent: Extent, _ what: String) throws(Diagnostic) {
     guard let type = optionalType(index) else { return }
