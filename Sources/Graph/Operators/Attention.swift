@@ -89,9 +89,9 @@ extension AttentionFamily {
     var total = positions
     if let past = context.optionalType(4) {
       try context.require(rank: 4, of: past, "the past key")
-      try requireCache(past, [batch, kvHeads, past.shape[2], size], "the past key", context)
+      try context.require(shape: [batch, kvHeads, past.shape[2], size], of: past, "the past key")
       if let value = context.optionalType(5) {
-        try requireCache(value, [batch, kvHeads, past.shape[2], v.size], "the past value", context)
+        try context.require(shape: [batch, kvHeads, past.shape[2], v.size], of: value, "the past value")
       }
       total = past.shape[2] + positions
     }
@@ -107,15 +107,6 @@ extension AttentionFamily {
     context.set(1, try context.type(1).element, [batch, kvHeads, total, size])
     context.set(2, try context.type(2).element, [batch, kvHeads, total, v.size])
     context.set(3, query.element, scores)
-  }
-
-  private static func requireCache(
-    _ type: TensorType, _ expected: [Extent], _ what: String, _ context: InferenceContext
-  ) throws(Diagnostic) {
-    try context.require(rank: expected.count, of: type, what)
-    for (extent, wanted) in zip(type.shape, expected) {
-      try context.agree(extent, wanted) { _, _ in "\(what) is \(type) where \(InferenceContext.text(expected)) is expected" }
-    }
   }
 
   /// The result has the first operand's type; the tables hold one number per pair of the rotated part of a head.
@@ -199,7 +190,7 @@ extension AttentionFamily {
       try context.require(rank: 5, of: past, "the past")
       length = context.attributes.flag(.pastPresentShareBuffer) ? past.shape[3] : past.shape[3] + length
       let expected = [2, data.shape[0], Extent(heads), past.shape[3], size]
-      try Self.requireCache(past, expected, "the past", context)
+      try context.require(shape: expected, of: past, "the past")
     }
     context.set(1, element, [2, data.shape[0], Extent(heads), length, size])
   }
@@ -214,7 +205,7 @@ extension AttentionFamily {
     var keys = length
     var wide: Extent
     if query.rank == 5 {
-      try requireCache(query, [batch, length, count, 3, query.shape[4]], "the packed query", context)
+      try context.require(shape: [batch, length, count, 3, query.shape[4]], of: query, "the packed query")
       size = query.shape[4]
       wide = size
     } else {
@@ -224,24 +215,24 @@ extension AttentionFamily {
       try context.require(rank: 3, 4, 5, of: key, "the key")
       keys = key.shape[key.rank == 4 ? 2 : 1]
       switch key.rank {
-      case 3: try requireCache(key, [batch, keys, count * size], "the key", context)
-      case 4: try requireCache(key, [batch, count, keys, size], "the key", context)
-      default: try requireCache(key, [batch, keys, count, 2, size], "the packed key", context)
+      case 3: try context.require(shape: [batch, keys, count * size], of: key, "the key")
+      case 4: try context.require(shape: [batch, count, keys, size], of: key, "the key")
+      default: try context.require(shape: [batch, keys, count, 2, size], of: key, "the packed key")
       }
       if let value = context.optionalType(2) {
         try context.require(rank: 3, 4, of: value, "the value")
         wide =
           value.rank == 4
           ? value.shape[3] : try context.divide(value.shape[2], into: number, "hidden numbers of the value", "num_heads")
-        try requireCache(
-          value, value.rank == 4 ? [batch, count, keys, wide] : [batch, keys, count * wide], "the value", context)
+        try context.require(
+          shape: value.rank == 4 ? [batch, count, keys, wide] : [batch, keys, count * wide], of: value, "the value")
       }
     }
     try context.requireList(3, of: count * (size * 2 + wide), "the bias")
     var total = keys
     if let past = context.optionalType(6) {
       try context.require(rank: 4, of: past, "the past key")
-      try requireCache(past, [batch, count, past.shape[2], size], "the past key", context)
+      try context.require(shape: [batch, count, past.shape[2], size], of: past, "the past key")
       // With a length beside it, the past is a buffer that the new keys are written into.
       total = context.has(8) ? past.shape[2] : past.shape[2] + keys
     }
@@ -267,7 +258,7 @@ extension AttentionFamily {
       for (index, what) in [(1, "the key"), (2, "the value")] {
         let type = try context.type(index)
         try context.require(rank: 3, of: type, what)
-        try requireCache(type, [batch, type.shape[1], Extent(keyNumber) * size], what, context)
+        try context.require(shape: [batch, type.shape[1], Extent(keyNumber) * size], of: type, what)
       }
     } else {
       let (twice, overflow) = keyNumber.multipliedReportingOverflow(by: 2)
@@ -283,9 +274,9 @@ extension AttentionFamily {
       try context.require(rank: 4, of: past, "the past key")
       cache = past.element
       if cache != query.element { stored = past.shape[3] }
-      try requireCache(past, [batch, Extent(keyNumber), past.shape[2], stored], "the past key", context)
+      try context.require(shape: [batch, Extent(keyNumber), past.shape[2], stored], of: past, "the past key")
       if let value = context.optionalType(4) {
-        try requireCache(value, [batch, Extent(keyNumber), past.shape[2], stored], "the past value", context)
+        try context.require(shape: [batch, Extent(keyNumber), past.shape[2], stored], of: value, "the past value")
       }
       // Where past and present share a buffer it is longer than what is filled.
       switch total.map({ past.shape[2].isLess(than: $0) }) {
