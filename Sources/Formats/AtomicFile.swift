@@ -96,7 +96,9 @@ final class PendingFile {
   private var slot: UnfinishedFiles.Slot?
 
   init(_ path: String, notOver inputs: [String]) throws(Diagnostic) {
-    guard !path.isEmpty, !path.utf8.contains(0) else { throw Diagnostic(.unwritable, "the name of the output is not a file name") }
+    guard !path.isEmpty, !path.utf8.contains(0) else {
+      throw Diagnostic(.unwritable, "the name of the output is not a file name")
+    }
     self.path = path
     var status = stat()
     let exists = stat(path, &status) == 0

@@ -96,7 +96,9 @@ struct WireReader {
       if byte < 0x80 { return value }
       shift += 7
     }
-    guard at >= end, at - start < 10 else { throw Diagnostic(.invalid, "damaged: a number of more than 64 bits", at: .byte(start)) }
+    guard at >= end, at - start < 10 else {
+      throw Diagnostic(.invalid, "damaged: a number of more than 64 bits", at: .byte(start))
+    }
     throw Diagnostic(.invalid, "cut off: the bytes end inside a number", at: .byte(start))
   }
 
