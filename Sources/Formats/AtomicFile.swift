@@ -132,6 +132,9 @@ final class PendingFile {
 
   deinit { discard() }
 
+  /// False for a device or pipe, which is written in place.
+  var isReplaceable: Bool { temporary != nil }
+
   /// Puts the file in its place.
   func commit() throws(Diagnostic) {
     try sink.flush()

@@ -98,6 +98,21 @@ extension OnnxReader {
     return made(data, isExternal ? .external : .inline)
   }
 
+  /// Name, type and shape of a tensor, without a look at its numbers.
+  mutating func tensorType(_ range: Range<Int>) throws(Diagnostic) -> (name: String, type: TensorType, shape: [Int]) {
+    var (name, dims, code) = ("", [Int](), 0)
+    var reader = WireReader(bytes, range)
+    while let field = try reader.next() {
+      switch field.number {
+      case 1: try field.appendInts(to: &dims, bytes)
+      case 2: code = try field.int()
+      case 8: name = try field.text(bytes)
+      default: break
+      }
+    }
+    return (name, TensorType(ElementType(onnxCode: code) ?? .unknown, dims.map { Extent($0) }), dims)
+  }
+
   /// The number of elements of a shape from a file. Bounded so that no product of its extents, in whatever order and with up to
   /// sixteen bytes per number, overflows later.
   static func elementCount(_ dims: [Int], tensor name: String) throws(Diagnostic) -> Int {
