@@ -81,7 +81,8 @@ struct ModuleTextTests {
     module.nodes = [
       Node(.opaque(odd), inputs: [], outputs: [], name: "n 1"),
       Node(
-        .elementwise(.relu), inputs: [module.inputs[0], nil], outputs: [nil, out, nil], attributes: Attributes(attributes),
+        .opaque(Opaque(domain: "", type: "If")), inputs: [module.inputs[0], nil], outputs: [nil, out, nil],
+        attributes: Attributes(attributes),
         name: "@",
         captures: module.inputs),
     ]
@@ -225,7 +226,7 @@ struct ModuleTextErrorTests {
       ("%a = relu %x : f32[99999999999999999999]", "5:24: '99999999999999999999' is no extent"),
       ("%a = relu %x : f32[9999999999*9999999999]", "5:35: an extent that is too large"),
       ("%a = relu %x : f32", "6:5: a shape in brackets must follow the element type"),
-      ("%a, _ = relu %x : f32[1], f32[1]", "5:31: expected '_', not 'f32'"),
+      ("%a, _ = \"d::T\" %x : f32[1], f32[1]", "5:33: expected '_', not 'f32'"),
       ("%a = \"nothing\" %x : f32[1]", "5:10: an operator in quotes is \"domain::Type\""),
       ("%a = relu %x bytes=\"AA==\" : f32[1]", "5:10: only an opaque operator has bytes"),
       ("%a = \"d::T\" %x bytes=\"AA=\" : f32[1]", "5:26: expected base64 in quotes, not \"AA=\""),
@@ -234,6 +235,8 @@ struct ModuleTextErrorTests {
       ("%a = relu %x value=tensor i64[2] [1] : f32[1]", "5:38: 2 numbers fill this tensor, here are 1"),
       ("%a = relu %x value=tensor i8[1] [300] : f32[1]", "5:38: '300' is no number of type i8"),
       ("%a = relu %x value=tensor f32[1] raw\"AA==\" : f32[1]", "5:38: 4 bytes fill this tensor, here are 1"),
+      ("%a, _ = relu %x : f32[1], _", "5:13: relu makes 1 result, here are 2"),
+      ("%a = relu %x, %x : f32[1]", "5:10: relu takes 1 operand, here are 2"),
       ("42", "5:5: expected a node or '}', not '42'"),
     ])
   func faults(_ line: String, _ message: String) { expect(body(line), fails: message) }
