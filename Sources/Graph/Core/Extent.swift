@@ -20,7 +20,8 @@ public struct Extent: Hashable, Sendable {
   /// A length known only when the model runs, by name.
   public static func symbol(_ name: String) -> Extent { Extent([[name]: 1]) }
 
-  private init(_ terms: [Monomial: Int]) {
+  /// The sum of the given terms.
+  init(_ terms: [Monomial: Int]) {
     let terms = terms.filter { $0.value != 0 }
     if terms.isEmpty {
       form = .constant(0)
@@ -31,7 +32,8 @@ public struct Extent: Hashable, Sendable {
     }
   }
 
-  private var terms: [Monomial: Int] {
+  /// Coefficients of the polynomial, none of them zero; the number stands under the empty product.
+  var terms: [Monomial: Int] {
     switch form {
     case .constant(let number): number == 0 ? [:] : [[]: number]
     case .polynomial(let terms): terms
@@ -74,6 +76,9 @@ public struct Extent: Hashable, Sendable {
     }
     if a == Extent(1) { return b }
     if b == Extent(1) { return a }
+    guard a.terms.count * b.terms.count <= 1024, a.degree + b.degree <= 32 else {
+      return .symbol(shortened("product(\(a)*\(b))"))
+    }
     var terms: [Monomial: Int] = [:]
     for (m, x) in a.terms {
       for (n, y) in b.terms { terms[(m + n).sorted(), default: 0] &+= x &* y }
@@ -83,13 +88,17 @@ public struct Extent: Hashable, Sendable {
 
   /// self / divisor where that leaves no remainder for every value of the symbols; nil otherwise.
   public func dividedExactly(by divisor: Extent) -> Extent? {
+    // Apart from 0, only −1 can overflow a division.
+    if divisor == Extent(-1) { return Extent(0) - self }
     if case .constant(let x) = form, case .constant(let y) = divisor.form {
       return y != 0 && x % y == 0 ? Extent(x / y) : nil
     }
     if self == divisor { return Extent(1) }
     // One division step per leading monomial (longest first) decides for the products that shapes are made of.
     func leading(_ e: Extent) -> (Monomial, Int)? {
-      e.terms.max { ($0.key.count, $0.key.joined(separator: "*")) < ($1.key.count, $1.key.joined(separator: "*")) }.map { ($0.key, $0.value) }
+      e.terms.max { ($0.key.count, $0.key.joined(separator: "*")) < ($1.key.count, $1.key.joined(separator: "*")) }.map {
+        ($0.key, $0.value)
+      }
     }
     guard let (bottom, by) = leading(divisor), by != 0 else { return nil }
     var rest = self
@@ -101,8 +110,9 @@ public struct Extent: Hashable, Sendable {
         guard let at = remaining.firstIndex(of: symbol) else { return nil }
         remaining.remove(at: at)
       }
-      guard coefficient % by == 0 else { return nil }
-      let step = Extent([remaining: coefficient / by])
+      let (share, overflow) = coefficient.dividedReportingOverflow(by: by)
+      guard !overflow, share &* by == coefficient else { return nil }
+      let step = Extent([remaining: share])
       quotient = quotient + step
       rest = rest - step * divisor
       if rest == Extent(0) { return quotient }
@@ -122,18 +132,31 @@ public struct Extent: Hashable, Sendable {
   /// An expression that is no polynomial, as a symbol named by its own text: `name(a op b)`.
   public static func function(_ name: String, _ a: Extent, _ op: String, _ b: Extent) -> Extent {
     func text(_ e: Extent) -> String { e.terms.count > 1 ? "(\(e))" : "\(e)" }
-    return .symbol("\(name)(\(text(a))\(op)\(text(b)))")
+    return .symbol(shortened("\(name)(\(text(a))\(op)\(text(b)))"))
   }
 
-  /// True when self < other for all positive values of the symbols, false when self ≥ other, nil when it depends.
+  /// Most symbols that one product multiplies.
+  private var degree: Int { terms.keys.reduce(0) { max($0, $1.count) } }
+
+  /// A name that stays short however often expressions are put into each other: a digest (64-bit FNV-1a) takes the place of long ones.
+  private static func shortened(_ text: String) -> String {
+    guard text.utf8.count > 512 else { return text }
+    let digest = text.utf8.reduce(0xcbf2_9ce4_8422_2325 as UInt64) { ($0 ^ UInt64($1)) &* 0x100_0000_01b3 }
+    return "expression(\(String(digest, radix: 16)))"
+  }
+
+  /// True when self < other whatever the symbols stand for, false when self ≥ other, nil when it depends. Symbols are at least 1, those
+  /// that depend on data and expressions such as `floor(seq/2)` at least 0.
   public func isLess(than other: Extent) -> Bool? {
     if let x = constant, let y = other.constant { return x < y }
     let difference = (other - self).terms
-    let number = difference[[]] ?? 0
-    let others = difference.filter { !$0.key.isEmpty }.map(\.value)
-    // Symbols are at least 1 (an axis of no indices is no axis one prunes).
-    if others.allSatisfy({ $0 > 0 }) && number + others.reduce(0, &+) > 0 { return true }
-    if others.allSatisfy({ $0 < 0 }) && number + others.reduce(0, &+) <= 0 { return false }
+    let others = difference.filter { !$0.key.isEmpty }
+    // A symbol is at least 1 (an axis of no indices is no axis one prunes), unless it depends on data or is an expression: at least 0.
+    let nearest = others.reduce(difference[[]] ?? 0) { sum, term in
+      term.key.contains { $0.contains("?") || $0.contains("(") } ? sum : sum &+ term.value
+    }
+    if others.values.allSatisfy({ $0 > 0 }) && nearest > 0 { return true }
+    if others.values.allSatisfy({ $0 < 0 }) && nearest <= 0 { return false }
     return nil
   }
 
@@ -167,7 +190,7 @@ extension Extent: CustomStringConvertible {
     }
     for (monomial, coefficient) in ordered {
       if coefficient < 0 { text += "-" } else if !text.isEmpty { text += "+" }
-      let factor = abs(coefficient)
+      let factor = coefficient.magnitude
       let factors = (factor == 1 && !monomial.isEmpty ? [] : ["\(factor)"]) + monomial
       text += factors.joined(separator: "*")
     }
