@@ -42,6 +42,7 @@ public enum AttributeName: String, Sendable, Hashable, CaseIterable {
   case kvNumHeads = "kv_num_heads"
   case lambd, largest, layout
   case linearBeforeReset = "linear_before_reset"
+  case leftWindowSize = "left_window_size"
   case localWindowSize = "local_window_size"
   case low
   case maskFilterValue = "mask_filter_value"
@@ -70,9 +71,12 @@ public enum AttributeName: String, Sendable, Hashable, CaseIterable {
   case qNumHeads = "q_num_heads"
   case qkMatmulOutputMode = "qk_matmul_output_mode"
   case qkvHiddenSizes = "qkv_hidden_sizes"
-  case ratio, reduction, roundMode = "round_mode"
+  case ratio, reduction, reverse
+  case rightWindowSize = "right_window_size"
+  case roundMode = "round_mode"
   case rotaryEmbeddingDim = "rotary_embedding_dim"
   case rotaryInterleaved = "rotary_interleaved"
+  case sampleSize = "sample_size"
   case samplingRatio = "sampling_ratio"
   case saturate, scale
   case scaleBaseAttribute = "scale_base"
@@ -90,6 +94,7 @@ public enum AttributeName: String, Sendable, Hashable, CaseIterable {
   case strides
   case start, end
   case theta
+  case timeAxis = "time_axis"
   case to
   case trainingMode = "training_mode"
   case transA, transB, transBatchA, transBatchB

@@ -125,15 +125,18 @@ public struct Extent: Hashable, Sendable {
     return .symbol("\(name)(\(text(a))\(op)\(text(b)))")
   }
 
-  /// True when self < other for all positive values of the symbols, false when self ≥ other, nil when it depends.
+  /// True when self < other whatever the symbols stand for, false when self ≥ other, nil when it depends. Symbols are at least 1, those
+  /// that depend on data and expressions such as `floor(seq/2)` at least 0.
   public func isLess(than other: Extent) -> Bool? {
     if let x = constant, let y = other.constant { return x < y }
     let difference = (other - self).terms
-    let number = difference[[]] ?? 0
-    let others = difference.filter { !$0.key.isEmpty }.map(\.value)
-    // Symbols are at least 1 (an axis of no indices is no axis one prunes).
-    if others.allSatisfy({ $0 > 0 }) && number + others.reduce(0, &+) > 0 { return true }
-    if others.allSatisfy({ $0 < 0 }) && number + others.reduce(0, &+) <= 0 { return false }
+    let others = difference.filter { !$0.key.isEmpty }
+    // A symbol is at least 1 (an axis of no indices is no axis one prunes), unless it depends on data or is an expression: at least 0.
+    let nearest = others.reduce(difference[[]] ?? 0) { sum, term in
+      term.key.contains { $0.contains("?") || $0.contains("(") } ? sum : sum &+ term.value
+    }
+    if others.values.allSatisfy({ $0 > 0 }) && nearest > 0 { return true }
+    if others.values.allSatisfy({ $0 < 0 }) && nearest <= 0 { return false }
     return nil
   }
 

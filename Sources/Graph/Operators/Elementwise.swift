@@ -79,10 +79,83 @@ public enum Elementwise: String, CaseIterable, Sendable, Hashable {
 
 extension Elementwise: OperatorRules {
   /// How many operands and results each operator of the family takes.
-  public var signature: Signature { Signature(0...Signature.many, outputs: 0...Signature.many) }
+  public var signature: Signature {
+    switch self {
+    case .abs, .acos, .acosh, .asin, .asinh, .atan, .atanh, .bitwiseNot, .cast, .ceil, .celu, .cos, .cosh, .elu, .erf, .exp,
+      .floor,
+      .gelu, .hardSigmoid, .hardSwish, .identity, .isInfinite, .isNaN, .leakyRelu, .log, .mish, .neg, .not, .reciprocal, .relu,
+      .round,
+      .selu, .shrink, .sigmoid, .sign, .sin, .sinh, .softplus, .softsign, .sqrt, .swish, .tan, .tanh, .thresholdedRelu,
+      .microsoftGelu,
+      .quickGelu:
+      Signature(1)
+    case .add, .and, .bitShift, .bitwiseAnd, .bitwiseOr, .bitwiseXor, .castLike, .div, .equal, .greater, .greaterOrEqual, .less,
+      .lessOrEqual, .mod, .mul, .or, .pow, .prelu, .sub, .xor, .biasGelu:
+      Signature(2)
+    case .fastGelu: Signature(1...2)
+    case .choose: Signature(3)
+    case .clip: Signature(1...3)
+    case .dropout: Signature(1...3, outputs: 1...2)
+    case .max, .mean, .min, .sum: Signature(1...Signature.many)
+    }
+  }
 
-  /// Types of the results.
+  /// Types of the results: the broadcast shape of the operands; comparisons give truth values, casts what they name.
   public func infer(_ context: inout InferenceContext) throws(Diagnostic) {
-    throw context.failure("not written yet")
+    switch self {
+    case .abs, .acos, .acosh, .asin, .asinh, .atan, .atanh, .bitwiseNot, .ceil, .celu, .cos, .cosh, .elu, .erf, .exp, .floor,
+      .gelu,
+      .hardSigmoid, .hardSwish, .identity, .leakyRelu, .log, .mish, .neg, .not, .reciprocal, .relu, .round, .selu, .shrink,
+      .sigmoid,
+      .sign, .sin, .sinh, .softplus, .softsign, .sqrt, .swish, .tan, .tanh, .thresholdedRelu, .microsoftGelu, .quickGelu:
+      context.set(0, try context.type(0))
+    case .isInfinite, .isNaN:
+      context.set(0, .bool, try context.type(0).shape)
+    case .cast:
+      guard let element = try context.element(attribute: .to) else { throw context.failure("the attribute to is missing") }
+      context.set(0, element, try context.type(0).shape)
+    case .castLike:
+      context.set(0, try context.type(1).element, try context.type(0).shape)
+    case .add, .bitShift, .bitwiseAnd, .bitwiseOr, .bitwiseXor, .div, .max, .mean, .min, .mod, .mul, .sub, .sum, .and, .or, .xor:
+      for index in 0..<context.inputCount { _ = try context.type(index) }
+      let operands = 0..<context.inputCount
+      context.set(0, try context.sharedElement(operands: operands), try context.broadcast(operands: operands))
+    case .equal, .greater, .greaterOrEqual, .less, .lessOrEqual:
+      let (a, b) = (try context.type(0), try context.type(1))
+      _ = try context.sharedElement(operands: 0...1)
+      context.set(0, .bool, try context.broadcast(a.shape, b.shape))
+    case .pow:
+      let (base, exponent) = (try context.type(0), try context.type(1))
+      context.set(0, base.element, try context.broadcast(base.shape, exponent.shape))
+    case .prelu:
+      let (data, slope) = (try context.type(0), try context.type(1))
+      try context.requireBroadcast(slope.shape, to: data.shape, "the slope")
+      context.set(0, data)
+    case .choose:
+      let condition = try context.type(0)
+      _ = (try context.type(1), try context.type(2))
+      try context.require(
+        condition.element == .bool || condition.element == .unknown, "the condition is \(condition), which holds no truth values")
+      context.set(0, try context.sharedElement(operands: 1...2), try context.broadcast(operands: 0...2))
+    case .clip:
+      let data = try context.type(0)
+      for (index, name) in [(1, "the lower bound"), (2, "the upper bound")] {
+        guard let bound = context.optionalType(index) else { continue }
+        try context.agree(bound.elementCount, 1) { count, _ in "\(name) holds \(count) numbers where one is expected" }
+      }
+      context.set(0, data)
+    case .dropout:
+      let data = try context.type(0)
+      context.set(0, data)
+      context.set(1, .bool, data.shape)
+    case .biasGelu, .fastGelu:
+      let data = try context.type(0)
+      if context.has(1) || self == .biasGelu {
+        try context.require(rankAtLeast: 1, of: data, "the input")
+        try context.requireList(1, of: data.shape[data.rank - 1], "the bias")
+      }
+      context.set(0, data)
+    }
+    foldNumbers(&context)
   }
 }
