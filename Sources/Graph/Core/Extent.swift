@@ -170,7 +170,7 @@ extension Extent: CustomStringConvertible {
     }
     for (monomial, coefficient) in ordered {
       if coefficient < 0 { text += "-" } else if !text.isEmpty { text += "+" }
-      let factor = abs(coefficient)
+      let factor = coefficient.magnitude
       let factors = (factor == 1 && !monomial.isEmpty ? [] : ["\(factor)"]) + monomial
       text += factors.joined(separator: "*")
     }

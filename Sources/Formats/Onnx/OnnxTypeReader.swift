@@ -1,0 +1,80 @@
+import Graph
+
+extension OnnxReader {
+  /// Reads a ValueInfoProto. What is no tensor, or states no type, is unranked.
+  func valueInfo(_ range: Range<Int>) throws(Diagnostic) -> NamedValue {
+    var name = ""
+    var type: Range<Int>?
+    var reader = WireReader(bytes, range)
+    while let field = try reader.next() {
+      switch field.number {
+      case 1: name = try field.text(bytes)
+      case 2: type = try field.message()
+      default: break
+      }
+    }
+    guard let type else { return NamedValue(name: name, type: .unranked(.unknown)) }
+    return NamedValue(name: name, type: try valueType(type, of: name))
+  }
+
+  private func valueType(_ range: Range<Int>, of name: String) throws(Diagnostic) -> TensorType {
+    var reader = WireReader(bytes, range)
+    while let field = try reader.next() {
+      if field.number == 1 { return try tensorType(try field.message(), of: name) }
+    }
+    return .unranked(.unknown)
+  }
+
+  private func tensorType(_ range: Range<Int>, of name: String) throws(Diagnostic) -> TensorType {
+    var code = 0
+    var extents: [Extent]?
+    var reader = WireReader(bytes, range)
+    while let field = try reader.next() {
+      switch field.number {
+      case 1: code = try field.int()
+      case 2: extents = try shape(try field.message(), of: name)
+      default: break
+      }
+    }
+    let element = ElementType(onnxCode: code) ?? .unknown
+    guard element != .unknown || code == 0 else {
+      throw Diagnostic(.invalid, "its data type \(code) is not one that ONNX defines", at: .tensor(name))
+    }
+    return extents.map { TensorType(element, $0) } ?? .unranked(element)
+  }
+
+  private func shape(_ range: Range<Int>, of name: String) throws(Diagnostic) -> [Extent] {
+    var extents: [Extent] = []
+    var reader = WireReader(bytes, range)
+    while let field = try reader.next() {
+      guard field.number == 1 else { continue }
+      extents.append(try extent(try field.message(), axis: extents.count, of: name))
+    }
+    return extents
+  }
+
+  private func extent(_ range: Range<Int>, axis: Int, of name: String) throws(Diagnostic) -> Extent {
+    var extent: Extent?
+    var reader = WireReader(bytes, range)
+    while let field = try reader.next() {
+      switch field.number {
+      case 1:
+        let number = try field.int()
+        guard number >= 0 else { throw Diagnostic(.invalid, "axis \(axis) has the negative extent \(number)", at: .tensor(name)) }
+        extent = Extent(number)
+      case 2:
+        let text = try field.text(bytes)
+        if !text.isEmpty { extent = OnnxReader.extent(symbolic: text) }
+      default: break
+      }
+    }
+    return extent ?? .symbol("?\(name).\(axis)")
+  }
+
+  /// What an exporter wrote for a dimension. Absurdly long sums are symbols of their own, so that no product of them explodes.
+  static func extent(symbolic text: String) -> Extent {
+    let terms = text.utf8.reduce(1) { $0 + ($1 == UInt8(ascii: "+") || $1 == UInt8(ascii: "-") ? 1 : 0) }
+    guard text.utf8.count <= 256, terms <= 8 else { return .symbol(text) }
+    return Extent(parsing: text) ?? .symbol(text)
+  }
+}
