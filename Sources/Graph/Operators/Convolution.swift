@@ -132,10 +132,7 @@ extension Convolution: OperatorRules {
     let wanted = [(2, "the offset", points * Extent(weight.rank - 2)), (4, "the mask", points)]
     for (index, what, channels) in wanted {
       guard let type = context.optionalType(index) else { continue }
-      try context.require(rank: data.rank, of: type, what)
-      for (extent, expected) in zip(type.shape, [shape[0], channels] + shape.dropFirst(2)) {
-        try context.agree(extent, expected) { "\(what) is \(type), with \($0) where \($1) are expected" }
-      }
+      try context.require(shape: [shape[0], channels] + shape.dropFirst(2), of: type, what)
     }
     return try context.sharedElement(operands: 0...4)
   }

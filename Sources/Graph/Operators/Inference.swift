@@ -95,6 +95,14 @@ extension InferenceContext {
     throw failure("\(what) is \(type), with \(type.rank) axes where at least \(rank) are expected")
   }
 
+  /// Throws unless a tensor has the expected shape; extents that are symbols on either side pass. `what` names the tensor: `the bias`.
+  public func require(shape expected: [Extent], of type: TensorType, _ what: String) throws(Diagnostic) {
+    try require(rank: expected.count, of: type, what)
+    for (extent, wanted) in zip(type.shape, expected) {
+      try agree(extent, wanted) { _, _ in "\(what) is \(type) where \(Self.text(expected)) is expected" }
+    }
+  }
+
   /// Two extents that must be the same: gives the one that says more, throws where they are different numbers. Symbols of different
   /// names may be the same when the model runs, so they pass.
   @discardableResult
