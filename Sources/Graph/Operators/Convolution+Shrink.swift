@@ -18,13 +18,6 @@ extension Convolution {
     return Work.count(readsByGroup ? outputs.first ?? nil : inputs[0]) * Work.product(weight.shape.dropFirst())
   }
 
-  private var weightOperand: Int {
-    switch self {
-    case .quantisedConv: 3
-    case .conv, .convInteger, .convTranspose, .deformConv, .fusedConv: 1
-    }
-  }
-
   /// True when the weight's second axis is the input channels of a group, false when it is the output channels of one.
   private var readsByGroup: Bool {
     switch self {
