@@ -106,12 +106,11 @@ extension Convolution: OperatorRules {
       if !stated.isEmpty {
         result = Extent(stated[stated.count - window.rank + axis])
       } else {
+        let full = (extent - 1) * stride + Extent(added[axis]) + window.reach(axis)
         switch window.padding {
-        case .sameUpper, .sameLower: result = extent * stride
-        case .explicit, .valid:
-          result =
-            (extent - 1) * stride + Extent(added[axis]) + window.reach(axis) - Extent(window.before[axis])
-            - Extent(window.after[axis])
+        case .explicit, .valid: result = full - Extent(window.before[axis]) - Extent(window.after[axis])
+        // Cut to extent · stride; a window shorter than the stride leaves nothing to cut.
+        case .sameUpper, .sameLower: result = full.isLess(than: extent * stride) == true ? full : extent * stride
         }
       }
       if let number = result.constant, number < 1, extent != Extent(0) {

@@ -13,16 +13,16 @@ extension Pooling {
       throw context.failure("neither scales nor sizes are given")
     }
     try requireCount(scales, named, "scales", context)
-    let factors = context.reals(operand: operand)
-    let regions = try cropped(named, context)
+    let factors = context.reals(operand: operand) ?? []
     var shape = data.shape
     for (at, axis) in named.enumerated() {
-      guard let factors, factors.indices.contains(at), let regions else {
+      guard factors.indices.contains(at), let factor = factors[at] else {
         shape[axis] = context.unknownExtent(axis: axis)
         continue
       }
-      try context.require(factors[at] > 0, "scales \(factors) are not positive")
-      shape[axis] = Self.scaled(shape[axis], by: Float(factors[at]) * regions[at])
+      try context.require(factor > 0, "scales name \(factor) for axis \(axis), which is not positive")
+      // The region of tf_crop_and_resize changes what is sampled; no runtime lets it change how much.
+      shape[axis] = Self.scaled(shape[axis], by: Float(factor))
     }
     return shape
   }
@@ -76,16 +76,5 @@ extension Pooling {
         Int(exactly: (factor * Float(extent) + 0.5).rounded(.down)).map { Extent($0) } ?? context.unknownExtent(axis: axis)
     }
     return result
-  }
-
-  /// Per named axis the share of it that is resized: 1, or end − start of the region for `tf_crop_and_resize`; nil where the region is
-  /// computed when the model runs.
-  private func cropped(_ axes: [Int], _ context: InferenceContext) throws(Diagnostic) -> [Float]? {
-    guard context.attributes.string(.coordinateTransformationMode) == "tf_crop_and_resize" else {
-      return Array(repeating: 1, count: axes.count)
-    }
-    guard let region = context.reals(operand: 1) else { return nil }
-    try context.require(region.count == 2 * axes.count, "roi has \(region.count) numbers for \(axes.count) axes")
-    return axes.indices.map { Float(region[axes.count + $0]) - Float(region[$0]) }
   }
 }
