@@ -61,7 +61,7 @@ extension Joining {
     }
     guard !context.isWhole(input: 0, axis: axis) else { return }
     if let extent = new.shape[axis].constant {
-      if impliedSizes(extent, count) == after { return }
+      if extent.isMultiple(of: count) || context.opset >= 18, impliedSizes(extent, count) == after { return }
     } else if after.allSatisfy({ $0 != nil && $0 == after.first }) {
       return
     }
