@@ -20,7 +20,8 @@ public struct Extent: Hashable, Sendable {
   /// A length known only when the model runs, by name.
   public static func symbol(_ name: String) -> Extent { Extent([[name]: 1]) }
 
-  private init(_ terms: [Monomial: Int]) {
+  /// The sum of the given terms.
+  init(_ terms: [Monomial: Int]) {
     let terms = terms.filter { $0.value != 0 }
     if terms.isEmpty {
       form = .constant(0)
@@ -31,7 +32,8 @@ public struct Extent: Hashable, Sendable {
     }
   }
 
-  private var terms: [Monomial: Int] {
+  /// Coefficients of the polynomial, none of them zero; the number stands under the empty product.
+  var terms: [Monomial: Int] {
     switch form {
     case .constant(let number): number == 0 ? [:] : [[]: number]
     case .polynomial(let terms): terms

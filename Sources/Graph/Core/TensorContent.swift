@@ -32,6 +32,10 @@ public struct TensorContent: Sendable {
   /// Bytes that `write` produces.
   public var byteCount: Int { isWhole ? data.count : element.byteCount(of: elementCount) ?? 0 }
 
+  /// True when there are numbers by the shape but no bytes: a model read without its weights. Nothing can be computed from such a
+  /// parameter, but its shape can be followed and cut.
+  public var isMissing: Bool { data.count == 0 && storedShape.allSatisfy { $0 > 0 } }
+
   /// True when nothing was cut away: the content is the stored bytes as they are.
   public var isWhole: Bool { kept.allSatisfy { $0 == nil } }
 
@@ -51,7 +55,7 @@ public struct TensorContent: Sendable {
   public func write(chunk: Int = 1 << 18, to sink: (UnsafeRawBufferPointer) throws -> Void) rethrows {
     try data.withUnsafeBytes { bytes in
       if isWhole { return try sink(bytes) }
-      guard let bits = element.bits, elementCount > 0 else { return }
+      guard let bits = element.bits, elementCount > 0, !isMissing else { return }
       if bits < 8 { return try writePacked(bytes, bits: bits, to: sink) }
       try writeWholeBytes(bytes, width: bits / 8, chunk: chunk, to: sink)
     }
