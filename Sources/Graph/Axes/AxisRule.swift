@@ -153,7 +153,9 @@ private struct AxisRuleParser {
 
   mutating func expectArrow() throws(Diagnostic) {
     skipBlanks()
-    guard next == "-", at + 1 < characters.count, characters[at + 1] == ">" else { throw failure("expected '->' or another axis") }
+    guard next == "-", at + 1 < characters.count, characters[at + 1] == ">" else {
+      throw failure("expected '->' or another axis")
+    }
     at += 2
   }
 

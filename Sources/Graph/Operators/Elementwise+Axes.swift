@@ -9,12 +9,15 @@ extension Elementwise {
 
   private var shape: Shape {
     switch self {
-    case .abs, .acos, .acosh, .asin, .asinh, .atan, .atanh, .bitwiseNot, .cast, .castLike, .ceil, .celu, .clip, .cos, .cosh, .dropout,
-      .elu, .erf, .exp, .floor, .gelu, .hardSigmoid, .hardSwish, .identity, .isInfinite, .isNaN, .leakyRelu, .log, .mish, .neg, .not,
+    case .abs, .acos, .acosh, .asin, .asinh, .atan, .atanh, .bitwiseNot, .cast, .castLike, .ceil, .celu, .clip, .cos, .cosh,
+      .dropout,
+      .elu, .erf, .exp, .floor, .gelu, .hardSigmoid, .hardSwish, .identity, .isInfinite, .isNaN, .leakyRelu, .log, .mish, .neg,
+      .not,
       .reciprocal, .relu, .round, .selu, .shrink, .sigmoid, .sign, .sin, .sinh, .softplus, .softsign, .sqrt, .swish, .tan, .tanh,
       .thresholdedRelu, .microsoftGelu, .quickGelu:
       .first
-    case .add, .and, .bitShift, .bitwiseAnd, .bitwiseOr, .bitwiseXor, .div, .equal, .greater, .greaterOrEqual, .less, .lessOrEqual,
+    case .add, .and, .bitShift, .bitwiseAnd, .bitwiseOr, .bitwiseXor, .div, .equal, .greater, .greaterOrEqual, .less,
+      .lessOrEqual,
       .max, .mean, .min, .mod, .mul, .or, .pow, .prelu, .sub, .sum, .choose, .xor, .biasGelu, .fastGelu:
       .all
     }

@@ -65,7 +65,11 @@ extension Indexing {
     let runs = Self.runs(indices)
     if isTable {
       // Rows that are read stay; rows nobody reads are free.
-      if runs.count == 1, let run = runs.first { solver.freeze(solver.piece(of: layout, run), .selected) } else { return frozen() }
+      if runs.count == 1, let run = runs.first {
+        solver.freeze(solver.piece(of: layout, run), .selected)
+      } else {
+        return frozen()
+      }
       return indexShape.map { solver.fixed($0, .selected) }
     }
     let whole: Layout
@@ -183,7 +187,8 @@ extension Indexing {
     solver.escape(input: 2)
     guard let result = solver.type(ofOutput: 0) else { return solver.escape(input: 0) }
     var layouts = solver.axes(ofInput: 0)
-    guard layouts.count + 1 == result.rank, let axis = solver.normalised(node.attributes.int(.axis) ?? -1, rank: result.rank) else {
+    guard layouts.count + 1 == result.rank, let axis = solver.normalised(node.attributes.int(.axis) ?? -1, rank: result.rank)
+    else {
       solver.escapeAll()
       return solver.freezeNode(.unsupported("a one-hot axis outside its tensor"))
     }

@@ -85,7 +85,9 @@ extension Joining {
       let each = (whole + count - 1) / count
       sizes = (0..<count).map { max(0, min(each, whole - $0 * each)) }
     }
-    guard let sizes, sizes.count == count, sizes.allSatisfy({ (0...whole).contains($0) }), sizes.reduce(0, &+) == whole else { return nil }
+    guard let sizes, sizes.count == count, sizes.allSatisfy({ (0...whole).contains($0) }), sizes.reduce(0, &+) == whole else {
+      return nil
+    }
     return sizes
   }
 
@@ -105,7 +107,8 @@ extension Joining {
       return solver.give(layouts)
     }
     for slice in slices {
-      layouts[slice.axis] = sliced(solver, layouts[slice.axis], slice, length: shape[slice.axis], result: result.shape[slice.axis])
+      layouts[slice.axis] = sliced(
+        solver, layouts[slice.axis], slice, length: shape[slice.axis], result: result.shape[slice.axis])
     }
     solver.give(layouts)
   }
@@ -121,14 +124,16 @@ extension Joining {
   private func sliceBounds(_ solver: some AxisSolver, _ node: Node, rank: Int) -> [Bounds]? {
     if let starts = node.attributes.ints(.starts) {
       let ends = node.attributes.ints(.ends) ?? []
-      guard starts.count == ends.count, let axes = solver.normalised(node.attributes.ints(.axes) ?? Array(starts.indices), rank: rank),
+      guard starts.count == ends.count,
+        let axes = solver.normalised(node.attributes.ints(.axes) ?? Array(starts.indices), rank: rank),
         axes.count == starts.count
       else { return nil }
       return axes.indices.map { Bounds(axis: axes[$0], start: Extent(starts[$0]), end: Extent(ends[$0]), step: 1) }
     }
     let count = solver.shape(ofInput: 1).first?.constant ?? 0
     let listed = solver.has(3) ? solver.numbers(ofInput: 3) : Array(0..<min(count, rank))
-    guard let listed, listed.count == count, let axes = solver.normalised(listed, rank: rank), Set(axes).count == axes.count else {
+    guard let listed, listed.count == count, let axes = solver.normalised(listed, rank: rank), Set(axes).count == axes.count
+    else {
       return nil
     }
     func entries(_ input: Int) -> [Extent?] {
@@ -144,18 +149,13 @@ extension Joining {
   private func sliced(_ solver: some AxisSolver, _ layout: Layout, _ bounds: Bounds, length: Extent, result: Extent) -> Layout {
     // A slice in steps of one that is as long as the axis is the axis.
     if bounds.step == 1, length == result { return layout }
-    guard let step = bounds.step, let length = length.constant, let count = result.constant, let start = bounds.start?.constant else {
+    guard let step = bounds.step, let start = bounds.start, let end = bounds.end, length.isConstant, let count = result.constant,
+      let first = SliceWindow(of: length, from: start, to: end, step: step).first
+    else {
       solver.freeze(layout, .dynamic)
       return solver.fixed(result, .dynamic)
     }
-    let first = start < 0 ? start &+ length : start
-    if step > 0 { return solver.strided(layout, start: max(0, min(first, length)), step: step, count: count) }
-    if count == 1 {
-      let at = max(0, min(first, length - 1))
-      return solver.piece(of: layout, at..<at + 1)
-    }
-    solver.freeze(layout, .order)
-    return solver.fixed(result, .order)
+    return solver.strided(layout, start: first, step: step, count: count)
   }
 
   private func relatePad(_ solver: some AxisSolver, _ node: Node) {

@@ -1,70 +1,23 @@
-/// An einsum equation: letters per operand, with the place of an ellipsis.
-struct EinsumEquation {
-  /// Letters of an operand; nil stands for the ellipsis.
-  typealias Letters = [Character?]
-
-  let inputs: [Letters]
-  let output: Letters
-
-  /// Reads an equation; nil when it is none. Without `->` the result has the ellipsis, then all letters that occur once, in ascending order.
-  init?(_ text: String) {
-    let compact = text.filter { !$0.isWhitespace }
-    let sides = compact.split(separator: "-", maxSplits: 1, omittingEmptySubsequences: false)
-    guard let left = sides.first else { return nil }
-    var inputs: [Letters] = []
-    for part in left.split(separator: ",", omittingEmptySubsequences: false) {
-      guard let letters = Self.letters(part) else { return nil }
-      inputs.append(letters)
-    }
-    self.inputs = inputs
-    if sides.count == 2 {
-      guard sides[1].hasPrefix(">"), let letters = Self.letters(sides[1].dropFirst()) else { return nil }
-      output = letters
-    } else {
-      var counts: [Character: Int] = [:]
-      for case let letter? in inputs.joined() { counts[letter, default: 0] += 1 }
-      let once = counts.filter { $0.value == 1 }.keys.sorted().map { Character?.some($0) }
-      output = (inputs.contains { $0.contains(nil) } ? [nil] : []) + once
-    }
-  }
-
-  private static func letters(_ text: Substring) -> Letters? {
-    var result: Letters = []
-    var rest = text
-    while let first = rest.first {
-      if rest.hasPrefix("...") {
-        guard !result.contains(nil) else { return nil }
-        result.append(nil)
-        rest = rest.dropFirst(3)
-      } else {
-        guard first.isASCII, first.isLetter else { return nil }
-        result.append(first)
-        rest = rest.dropFirst()
-      }
-    }
-    return result
-  }
-
-  /// What the axes of a tensor of that rank stand for; nil when the rank does not fit. Axes of an ellipsis count from the right.
-  static func labels(_ letters: Letters, rank: Int) -> [Label]? {
-    let plain = letters.reduce(0) { $0 + ($1 == nil ? 0 : 1) }
-    guard rank == plain || rank > plain && letters.contains(nil) else { return nil }
-    var result: [Label] = []
-    for letter in letters {
-      if let letter {
-        result.append(.letter(letter))
-      } else {
-        for place in stride(from: rank - plain - 1, through: 0, by: -1) { result.append(.ellipsis(place)) }
-      }
-    }
-    return result
-  }
-
-  /// An axis of an einsum.
-  enum Label: Hashable {
+extension EinsumEquation {
+  /// What one axis of a tensor stands for.
+  enum Axis: Hashable {
     case letter(Character)
     /// An axis of the ellipsis, counted from the right.
     case ellipsis(Int)
+  }
+
+  /// What the axes of a tensor with a term stand for; nil when the rank does not fit.
+  static func axes(_ term: [Label], rank: Int) -> [Axis]? {
+    let letters = term.count - (term.contains(.ellipsis) ? 1 : 0)
+    guard rank == letters || rank > letters && term.contains(.ellipsis) else { return nil }
+    var result: [Axis] = []
+    for label in term {
+      switch label {
+      case .letter(let letter): result.append(.letter(letter))
+      case .ellipsis: for place in stride(from: rank - letters - 1, through: 0, by: -1) { result.append(.ellipsis(place)) }
+      }
+    }
+    return result
   }
 }
 
@@ -73,18 +26,18 @@ extension MatrixProduct {
   func relateEinsum(_ solver: some AxisSolver, _ node: Node) {
     solver.escapeAll()
     guard let equation = node.attributes.string(.equation).flatMap(EinsumEquation.init), let result = solver.type(ofOutput: 0),
-      let resultLabels = EinsumEquation.labels(equation.output, rank: result.rank)
+      let resultLabels = EinsumEquation.axes(equation.result, rank: result.rank)
     else { return solver.freezeNode(.unsupported("an einsum whose equation cannot be read")) }
-    var layouts: [EinsumEquation.Label: Layout] = [:]
-    var single: [EinsumEquation.Label: Layout] = [:]
-    var operands: [Set<EinsumEquation.Label>] = []
+    var layouts: [EinsumEquation.Axis: Layout] = [:]
+    var single: [EinsumEquation.Axis: Layout] = [:]
+    var operands: [Set<EinsumEquation.Axis>] = []
     for index in node.inputs.indices {
       let shape = solver.shape(ofInput: index)
       let axes = solver.axes(ofInput: index)
-      guard equation.inputs.indices.contains(index), axes.count == shape.count,
-        let labels = EinsumEquation.labels(equation.inputs[index], rank: shape.count)
+      guard equation.operands.indices.contains(index), axes.count == shape.count,
+        let labels = EinsumEquation.axes(equation.operands[index], rank: shape.count)
       else { return solver.freezeNode(.unsupported("an einsum whose operands do not fit its equation")) }
-      var seen: Set<EinsumEquation.Label> = []
+      var seen: Set<EinsumEquation.Axis> = []
       for (at, label) in labels.enumerated() {
         if seen.contains(label) {
           solver.freeze(axes[at], .unsupported("it is part of a diagonal"))
@@ -105,10 +58,10 @@ extension MatrixProduct {
   }
 
   private func noteEinsum(
-    _ solver: some AxisSolver, _ layouts: [EinsumEquation.Label: Layout], _ left: Set<EinsumEquation.Label>,
-    _ right: Set<EinsumEquation.Label>, _ result: Set<EinsumEquation.Label>
+    _ solver: some AxisSolver, _ layouts: [EinsumEquation.Axis: Layout], _ left: Set<EinsumEquation.Axis>,
+    _ right: Set<EinsumEquation.Axis>, _ result: Set<EinsumEquation.Axis>
   ) {
-    func list(_ labels: Set<EinsumEquation.Label>) -> [Layout] { labels.compactMap { layouts[$0] } }
+    func list(_ labels: Set<EinsumEquation.Axis>) -> [Layout] { labels.compactMap { layouts[$0] } }
     let shared = left.intersection(right)
     noteProduct(
       solver, leftIsWeight: solver.isParameterOnly(input: 0), rightIsWeight: solver.isParameterOnly(input: 1),

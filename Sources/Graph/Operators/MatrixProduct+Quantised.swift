@@ -67,12 +67,14 @@ extension MatrixProduct {
   /// B is stored as [N, blocks, bytes] with scales and zero points per block: whole blocks of K may go, bytes may not.
   func relatePacked(_ solver: some AxisSolver, _ node: Node) {
     solver.escapeAll()
-    guard let names = Self.packedRule.apply(to: solver), let rows = names["n"], let blocks = names["c"], let columns = names["k"] else {
+    guard let names = Self.packedRule.apply(to: solver), let rows = names["n"], let blocks = names["c"], let columns = names["k"]
+    else {
       return
     }
     let size = node.attributes.int(.blockSize) ?? 0
     // Zero points of fewer than eight bits share bytes across blocks, and an index per column names blocks by number.
-    let zeroPointsAreWhole = !solver.has(3) || solver.shape(ofInput: 3).reduce(1, *) == solver.extent(rows) * solver.extent(blocks)
+    let zeroPointsAreWhole =
+      !solver.has(3) || solver.shape(ofInput: 3).reduce(1, *) == solver.extent(rows) * solver.extent(blocks)
     if size > 0, solver.extent(blocks) * Extent(size) == solver.extent(columns), zeroPointsAreWhole, !solver.has(4) {
       solver.tie(columns, solver.product([blocks, solver.fixed(Extent(size), .encoded)]))
     } else {

@@ -62,14 +62,11 @@ extension Pooling {
     let scalesInput = self == .upsample || solver.opset < 11 ? 1 : 2
     let sizesGiven = self == .resize && (solver.type(ofInput: 3).map { $0.elementCount != 0 } ?? false)
     let stretches = (node.attributes.string(.keepAspectRatioPolicy) ?? "stretch") == "stretch"
-    let scales = node.attributes.floats(.scales)?.map { Double($0) }
     let known = solver.known(ofInput: scalesInput)?.entries
     for (at, axis) in axes.enumerated() {
       let isOne: Bool
       if sizesGiven {
         isOne = stretches
-      } else if let scales {
-        isOne = scales.indices.contains(at) && scales[at] == 1
       } else if let known, known.indices.contains(at) {
         switch known[at] {
         case .real(let scale): isOne = scale == 1

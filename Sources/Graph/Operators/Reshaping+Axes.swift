@@ -50,7 +50,8 @@ extension Reshaping {
   private func relateTranspose(_ solver: some AxisSolver, _ node: Node) {
     let axes = solver.axes(ofInput: 0)
     let order = node.attributes.ints(.perm) ?? axes.indices.reversed()
-    guard order.count == axes.count, let order = solver.normalised(order, rank: axes.count), Set(order).count == order.count else {
+    guard order.count == axes.count, let order = solver.normalised(order, rank: axes.count), Set(order).count == order.count
+    else {
       return solver.freezeNode(.unsupported("a transpose whose order is none"))
     }
     solver.give(order.map { axes[$0] })
@@ -88,7 +89,9 @@ extension Reshaping {
     guard let result = solver.type(ofOutput: 0) else { return }
     let axes = solver.axes(ofInput: 0)
     let repeats = solver.known(ofInput: 1)?.entries
-    guard result.rank == axes.count, repeats == nil || repeats?.count == axes.count else { return solver.freezeNode(.incomparable) }
+    guard result.rank == axes.count, repeats == nil || repeats?.count == axes.count else {
+      return solver.freezeNode(.incomparable)
+    }
     solver.give(
       axes.enumerated().map { at, layout in
         let extent = result.shape[at]
