@@ -34,7 +34,7 @@ extension AttributeName {
       .mean, .momentum, .negSlope, .ratio, .scaleBaseAttribute, .seed, .softcap, .spatialScale, .theta, .valueFloat:
       [.float]
     case .scale: [.float, .floats]
-    case .activationAlpha, .activationBeta, .activationParameters, .valueFloats: [.floats]
+    case .activationAlpha, .activationBeta, .activationParameters, .scales, .valueFloats: [.floats]
     case .border: [.floats, .float, .ints]
     case .allowzero, .antialias, .alignCorners, .axis, .batchAxis, .batchDims, .bits, .blockedIntegerFormat, .blockSize,
       .blocksize,

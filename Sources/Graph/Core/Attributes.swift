@@ -78,7 +78,7 @@ public enum AttributeName: String, Sendable, Hashable, CaseIterable {
   case rotaryInterleaved = "rotary_interleaved"
   case sampleSize = "sample_size"
   case samplingRatio = "sampling_ratio"
-  case saturate, scale
+  case saturate, scale, scales
   case scaleBaseAttribute = "scale_base"
   case seed, select
   case selectLastIndex = "select_last_index"

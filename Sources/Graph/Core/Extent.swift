@@ -76,6 +76,9 @@ public struct Extent: Hashable, Sendable {
     }
     if a == Extent(1) { return b }
     if b == Extent(1) { return a }
+    guard a.terms.count * b.terms.count <= 1024, a.degree + b.degree <= 32 else {
+      return .symbol(shortened("product(\(a)*\(b))"))
+    }
     var terms: [Monomial: Int] = [:]
     for (m, x) in a.terms {
       for (n, y) in b.terms { terms[(m + n).sorted(), default: 0] &+= x &* y }
@@ -85,13 +88,17 @@ public struct Extent: Hashable, Sendable {
 
   /// self / divisor where that leaves no remainder for every value of the symbols; nil otherwise.
   public func dividedExactly(by divisor: Extent) -> Extent? {
+    // Apart from 0, only −1 can overflow a division.
+    if divisor == Extent(-1) { return Extent(0) - self }
     if case .constant(let x) = form, case .constant(let y) = divisor.form {
       return y != 0 && x % y == 0 ? Extent(x / y) : nil
     }
     if self == divisor { return Extent(1) }
     // One division step per leading monomial (longest first) decides for the products that shapes are made of.
     func leading(_ e: Extent) -> (Monomial, Int)? {
-      e.terms.max { ($0.key.count, $0.key.joined(separator: "*")) < ($1.key.count, $1.key.joined(separator: "*")) }.map { ($0.key, $0.value) }
+      e.terms.max { ($0.key.count, $0.key.joined(separator: "*")) < ($1.key.count, $1.key.joined(separator: "*")) }.map {
+        ($0.key, $0.value)
+      }
     }
     guard let (bottom, by) = leading(divisor), by != 0 else { return nil }
     var rest = self
@@ -103,8 +110,9 @@ public struct Extent: Hashable, Sendable {
         guard let at = remaining.firstIndex(of: symbol) else { return nil }
         remaining.remove(at: at)
       }
-      guard coefficient % by == 0 else { return nil }
-      let step = Extent([remaining: coefficient / by])
+      let (share, overflow) = coefficient.dividedReportingOverflow(by: by)
+      guard !overflow, share &* by == coefficient else { return nil }
+      let step = Extent([remaining: share])
       quotient = quotient + step
       rest = rest - step * divisor
       if rest == Extent(0) { return quotient }
@@ -124,7 +132,17 @@ public struct Extent: Hashable, Sendable {
   /// An expression that is no polynomial, as a symbol named by its own text: `name(a op b)`.
   public static func function(_ name: String, _ a: Extent, _ op: String, _ b: Extent) -> Extent {
     func text(_ e: Extent) -> String { e.terms.count > 1 ? "(\(e))" : "\(e)" }
-    return .symbol("\(name)(\(text(a))\(op)\(text(b)))")
+    return .symbol(shortened("\(name)(\(text(a))\(op)\(text(b)))"))
+  }
+
+  /// Most symbols that one product multiplies.
+  private var degree: Int { terms.keys.reduce(0) { max($0, $1.count) } }
+
+  /// A name that stays short however often expressions are put into each other: a digest (64-bit FNV-1a) takes the place of long ones.
+  private static func shortened(_ text: String) -> String {
+    guard text.utf8.count > 512 else { return text }
+    let digest = text.utf8.reduce(0xcbf2_9ce4_8422_2325 as UInt64) { ($0 ^ UInt64($1)) &* 0x100_0000_01b3 }
+    return "expression(\(String(digest, radix: 16)))"
   }
 
   /// True when self < other whatever the symbols stand for, false when self ≥ other, nil when it depends. Symbols are at least 1, those

@@ -76,7 +76,9 @@ extension KnownValue {
 
   /// Each axis repeated as a whole.
   func tiled(_ repeats: [Int]) -> KnownValue? {
-    guard repeats.count == shape.count, repeats.allSatisfy({ $0 >= 0 }), repeats.allSatisfy({ $0 <= Self.limit }) else { return nil }
+    guard repeats.count == shape.count, repeats.allSatisfy({ $0 >= 0 }), repeats.allSatisfy({ $0 <= Self.limit }) else {
+      return nil
+    }
     return Self.made(zip(shape, repeats).map { $0 &* $1 }) { index in entry(at: zip(index, shape).map { $0 % max($1, 1) }) }
   }
 

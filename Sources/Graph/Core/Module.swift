@@ -97,6 +97,8 @@ public struct Module: Sendable {
   public var outputs: [ValueID]
   /// Nodes in topological order.
   public var nodes: [Node]
+  /// Results of nodes that were doubled so that each use may shrink on its own, and the results they double.
+  public var clones: [ValueID: ValueID] = [:]
 
   /// A module of the given parts.
   public init(
@@ -127,9 +129,45 @@ public struct Module: Sendable {
     return ValueID(values.count - 1)
   }
 
+  /// Drops values that nothing defines any more, and numbers the others anew.
+  public mutating func removeUndefinedValues() {
+    var defined = [Bool](repeating: false, count: values.count)
+    for parameter in parameters { defined[parameter.value.index] = true }
+    for input in inputs { defined[input.index] = true }
+    for node in nodes { for case let output? in node.outputs { defined[output.index] = true } }
+    if defined.allSatisfy({ $0 }) { return }
+    var place = [Int](repeating: -1, count: values.count)
+    var next = 0
+    for index in values.indices where defined[index] {
+      place[index] = next
+      next += 1
+    }
+    func moved(_ id: ValueID) -> ValueID { ValueID(place[id.index]) }
+    values = values.indices.filter { defined[$0] }.map { values[$0] }
+    parameters = parameters.map {
+      Parameter(value: moved($0.value), content: $0.content, home: $0.home, copyOf: $0.copyOf.map(moved))
+    }
+    inputs = inputs.map(moved)
+    outputs = outputs.map(moved)
+    for index in nodes.indices {
+      nodes[index].inputs = nodes[index].inputs.map { $0.map(moved) }
+      nodes[index].outputs = nodes[index].outputs.map { $0.map(moved) }
+      nodes[index].captures = nodes[index].captures.map(moved)
+    }
+    clones = Dictionary(
+      clones.filter { defined[$0.key.index] && defined[$0.value.index] }.map { (moved($0.key), moved($0.value)) },
+      uniquingKeysWith: { first, _ in first })
+  }
+
   /// Numbers in parameters that are data (floats, and integers of eight bits or less).
   public var parameterCount: Int {
     parameters.reduce(0) { $0 + ($1.content.element.isData ? $1.content.elementCount : 0) }
+  }
+
+  /// What messages call a node: its own name, else the name of its first result.
+  public func label(of node: Node) -> String {
+    if !node.name.isEmpty { return node.name }
+    return node.outputs.lazy.compactMap { $0 }.first.map { self[$0].name } ?? node.operation.textName
   }
 
   /// Per value, the index of the node that makes it; nil for parameters and inputs.

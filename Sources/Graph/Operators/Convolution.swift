@@ -106,12 +106,11 @@ extension Convolution: OperatorRules {
       if !stated.isEmpty {
         result = Extent(stated[stated.count - window.rank + axis])
       } else {
+        let full = (extent - 1) * stride + Extent(added[axis]) + window.reach(axis)
         switch window.padding {
-        case .sameUpper, .sameLower: result = extent * stride
-        case .explicit, .valid:
-          result =
-            (extent - 1) * stride + Extent(added[axis]) + window.reach(axis) - Extent(window.before[axis])
-            - Extent(window.after[axis])
+        case .explicit, .valid: result = full - Extent(window.before[axis]) - Extent(window.after[axis])
+        // Cut to extent · stride; a window shorter than the stride leaves nothing to cut.
+        case .sameUpper, .sameLower: result = full.isLess(than: extent * stride) == true ? full : extent * stride
         }
       }
       if let number = result.constant, number < 1, extent != Extent(0) {
@@ -132,10 +131,7 @@ extension Convolution: OperatorRules {
     let wanted = [(2, "the offset", points * Extent(weight.rank - 2)), (4, "the mask", points)]
     for (index, what, channels) in wanted {
       guard let type = context.optionalType(index) else { continue }
-      try context.require(rank: data.rank, of: type, what)
-      for (extent, expected) in zip(type.shape, [shape[0], channels] + shape.dropFirst(2)) {
-        try context.agree(extent, expected) { "\(what) is \(type), with \($0) where \($1) are expected" }
-      }
+      try context.require(shape: [shape[0], channels] + shape.dropFirst(2), of: type, what)
     }
     return try context.sharedElement(operands: 0...4)
   }

@@ -28,21 +28,21 @@ extension Generation: OperatorRules {
     switch self {
     case .bernoulli, .randomNormalLike, .randomUniformLike:
       let input = try context.type(0)
-      context.set(0, try Self.element(context) ?? input.element, input.shape)
+      context.set(0, try context.element(attribute: .dataType) ?? input.element, input.shape)
     case .eyeLike:
       let input = try context.type(0)
       try context.require(rank: 2, of: input, "the input")
-      context.set(0, try Self.element(context) ?? input.element, input.shape)
+      context.set(0, try context.element(attribute: .dataType) ?? input.element, input.shape)
     case .multinomial:
       let input = try context.type(0)
       try context.require(rank: 2, of: input, "the input")
       let count = context.attributes.int(.sampleSize) ?? 1
       try context.require(count > 0, "sample_size is \(count), which is not positive")
-      context.set(0, try Self.element(context) ?? .i32, [input.shape[0], Extent(count)])
+      context.set(0, try context.element(attribute: .dataType) ?? .i32, [input.shape[0], Extent(count)])
     case .randomNormal, .randomUniform:
       guard let shape = context.attributes.ints(.shape) else { throw context.failure("has no shape") }
       try context.require(shape.allSatisfy { $0 >= 0 }, "the shape \(shape) has a negative extent")
-      context.set(0, try Self.element(context) ?? .f32, shape.map { Extent($0) })
+      context.set(0, try context.element(attribute: .dataType) ?? .f32, shape.map { Extent($0) })
     case .constantOfShape: try Self.constantOfShape(&context)
     case .range: try Self.range(&context)
     case .shape: try Self.shape(&context)
@@ -55,12 +55,6 @@ extension Generation: OperatorRules {
 }
 
 extension Generation {
-  private static func element(_ context: InferenceContext) throws(Diagnostic) -> ElementType? {
-    guard let code = context.attributes.int(.dataType), code != 0 else { return nil }
-    guard let element = ElementType(onnxCode: code) else { throw context.failure("dtype \(code) is no type of ONNX") }
-    return element
-  }
-
   private static func constantOfShape(_ context: inout InferenceContext) throws(Diagnostic) {
     var element = ElementType.f32
     var entry = KnownValue.Entry.real(0)

@@ -109,7 +109,9 @@ extension Indexing {
     context.setKnown(
       0,
       KnownValue.made(outer + Array(known.shape[depth...])) { index in
-        guard let place = position(positions, at: Array(index[..<outer.count]), depth: depth, in: known.shape) else { return .unknown }
+        guard let place = position(positions, at: Array(index[..<outer.count]), depth: depth, in: known.shape) else {
+          return .unknown
+        }
         return known.entry(at: place + Array(index[outer.count...]))
       })
   }

@@ -17,23 +17,26 @@ extension InferenceContext {
   /// Whole numbers of an operand, perhaps symbolic; nil where it is left out, or a number is not known.
   public func wholes(operand index: Int) -> [Extent]? { known(index)?.wholes }
 
-  /// Real numbers of an operand, from what is known or from a stored parameter of at most `KnownValue.limit` numbers.
-  public func reals(operand index: Int) -> [Double]? {
+  /// Real numbers of an operand, entry by entry and nil where one is not known, from what is known or from a stored parameter of at
+  /// most `KnownValue.limit` numbers; nil where nothing is.
+  public func reals(operand index: Int) -> [Double?]? {
     if let entries = known(index)?.entries {
-      let numbers = entries.compactMap { entry -> Double? in
+      return entries.map { entry -> Double? in
         switch entry {
         case .whole(let extent): extent.constant.map(Double.init)
         case .real(let number): number
         case .unknown: nil
         }
       }
-      if numbers.count == entries.count { return numbers }
     }
     guard let content = content(index), content.elementCount <= KnownValue.limit else { return nil }
     switch content.element {
     case .f32: return content.materialized().numbers(as: Float.self).map(Double.init)
     case .f64: return content.materialized().numbers(as: Double.self)
-    default: return nil
+    case .f16, .bf16, .i8, .i16, .i32, .i64, .u8, .u16, .u32, .u64, .i4, .u4, .i2, .u2, .bool, .string, .f8e4m3fn, .f8e4m3fnuz,
+      .f8e5m2,
+      .f8e5m2fnuz, .f8e8m0, .f4e2m1, .c64, .c128, .unknown:
+      return nil
     }
   }
 
@@ -93,6 +96,14 @@ extension InferenceContext {
   public func require(rankAtLeast rank: Int, of type: TensorType, _ what: String) throws(Diagnostic) {
     guard type.rank < rank else { return }
     throw failure("\(what) is \(type), with \(type.rank) axes where at least \(rank) are expected")
+  }
+
+  /// Throws unless a tensor has the expected shape; extents that are symbols on either side pass. `what` names the tensor: `the bias`.
+  public func require(shape expected: [Extent], of type: TensorType, _ what: String) throws(Diagnostic) {
+    try require(rank: expected.count, of: type, what)
+    for (extent, wanted) in zip(type.shape, expected) {
+      try agree(extent, wanted) { _, _ in "\(what) is \(type) where \(Self.text(expected)) is expected" }
+    }
   }
 
   /// Two extents that must be the same: gives the one that says more, throws where they are different numbers. Symbols of different

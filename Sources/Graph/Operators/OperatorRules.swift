@@ -145,20 +145,25 @@ public struct ShrinkContext: Sendable {
   private let numbers: [KnownValue?]
   private let keptInputs: [[[Int]?]]
   private let keptOutputs: [[[Int]?]]
+  private let contents: [TensorContent?]
   /// Numbers that operands must carry in the smaller graph, by operand.
   public private(set) var required: [Int: KnownValue] = [:]
   /// Attributes that change, in order.
   public private(set) var changed: [Attributes.Entry] = []
+  /// Attributes that go, in order.
+  public private(set) var removed: [AttributeName] = []
 
   /// A context for one node: types before and after, numbers of operands before, and per operand and axis the kept indices
-  /// (nil where all are kept).
+  /// (nil where all are kept). `contents` are the stored numbers, before, of operands that are parameters.
   public init(
     node: Node, opset: Int, label: String, oldInputs: [TensorType?], newInputs: [TensorType?], oldOutputs: [TensorType?],
-    newOutputs: [TensorType?], numbers: [KnownValue?], keptInputs: [[[Int]?]], keptOutputs: [[[Int]?]]
+    newOutputs: [TensorType?], numbers: [KnownValue?], keptInputs: [[[Int]?]], keptOutputs: [[[Int]?]],
+    contents: [TensorContent?] = []
   ) {
     self.node = node
     self.opset = opset
     self.label = label
+    self.contents = contents
     self.oldInputs = oldInputs
     self.newInputs = newInputs
     self.oldOutputs = oldOutputs
@@ -180,6 +185,8 @@ public struct ShrinkContext: Sendable {
   public func newOutput(_ index: Int = 0) -> TensorType? { newOutputs.indices.contains(index) ? newOutputs[index] : nil }
   /// What is known of an operand's numbers, before.
   public func known(_ index: Int) -> KnownValue? { numbers.indices.contains(index) ? numbers[index] : nil }
+  /// Stored numbers, before, of an operand that is a parameter, of any size.
+  public func content(_ index: Int) -> TensorContent? { contents.indices.contains(index) ? contents[index] : nil }
   /// Kept indices of an operand's axis (positions in the original), nil where all are kept.
   public func kept(input index: Int, axis: Int) -> [Int]? {
     keptInputs.indices.contains(index) && keptInputs[index].indices.contains(axis) ? keptInputs[index][axis] : nil
@@ -196,13 +203,15 @@ public struct ShrinkContext: Sendable {
   /// True when nothing the node touches changes its shape.
   public var isUnchanged: Bool { oldInputs == newInputs && oldOutputs == newOutputs }
 
-  /// Says that an operand must carry these numbers in the smaller graph. An operand that carries shape numbers and is not named here
-  /// keeps its old numbers.
+  /// Says that an operand must carry these numbers in the smaller graph; for an entry `unknown` any number will do. An operand that
+  /// carries shape numbers and is not named here keeps its old numbers. An operand that was left out is added.
   public mutating func require(input index: Int, _ value: KnownValue) { required[index] = value }
   /// Says that an operand must carry this list in the smaller graph.
   public mutating func require(input index: Int, list: [Extent]) { required[index] = KnownValue(list: list) }
   /// Changes an attribute.
   public mutating func set(_ name: AttributeName, _ value: AttributeValue) { changed.append(Attributes.Entry(name, value)) }
+  /// Removes an attribute.
+  public mutating func remove(_ name: AttributeName) { removed.append(name) }
   /// A failure of this node.
   public func failure(_ message: String) -> Diagnostic {
     Diagnostic(.unsupported, "\(node.operation.textName): \(message)", at: .node(label))

@@ -41,11 +41,7 @@ extension Recurrence: OperatorRules {
       "hidden_size is \($0), the recurrence weight \(recurrent) has \($1)"
     }
     func match(_ type: TensorType?, _ expected: [Extent], _ what: String) throws(Diagnostic) {
-      guard let type else { return }
-      try context.require(rank: expected.count, of: type, what)
-      for (extent, wanted) in zip(type.shape, expected) {
-        try context.agree(extent, wanted) { _, _ in "\(what) is \(type) where \(InferenceContext.text(expected)) is expected" }
-      }
+      if let type { try context.require(shape: expected, of: type, what) }
     }
     let rows = Extent(gates) * hidden
     let batchFirst = context.attributes.flag(.layout)

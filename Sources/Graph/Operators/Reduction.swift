@@ -43,6 +43,7 @@ extension Reduction: OperatorRules {
     case .reduceL1, .reduceL2, .reduceLogSum, .reduceLogSumExp, .reduceMax, .reduceMean, .reduceMin, .reduceProd, .reduceSum,
       .reduceSumSquare:
       try Self.inferReduce(data, &context)
+      foldNumbers(&context)
     }
   }
 

@@ -1,0 +1,242 @@
+import Foundation
+import Graph
+
+/// The plan as a JSON file that anyone's tool can read or write (format `prunec-plan-1`).
+///
+/// `groups` lists every group that loses indices; `tensors` every parameter, constant and intermediate value that carries such a group,
+/// one layout per axis. Reading uses `groups` alone.
+public struct PlanFile: Sendable {
+  /// A group as the file has it.
+  public struct Entry: Sendable, Codable {
+    /// Its name.
+    public let name: String
+    /// How many indices it has; optional when reading.
+    public let extent: Int?
+    /// Kept indices, ascending.
+    public let kept: [Int]
+  }
+
+  private struct Contents: Codable {
+    struct Model: Codable {
+      let file: String?
+      let sha256: String?
+    }
+    let format: String
+    let model: Model?
+    let groups: [Entry]
+  }
+
+  /// SHA-256 of the model the plan was made for, in hexadecimal; nil when the file does not say.
+  public let digest: String?
+  /// Groups in the order of the file.
+  public let groups: [Entry]
+
+  /// Reads a plan's bytes; throws with what is wrong where.
+  public init(reading bytes: Data) throws(Diagnostic) {
+    let contents: Contents
+    do {
+      contents = try JSONDecoder().decode(Contents.self, from: bytes)
+    } catch let error as DecodingError {
+      throw Diagnostic(.invalid, "is not a plan: \(Self.describe(error))")
+    } catch {
+      throw Diagnostic(.invalid, "is not a plan: it is no JSON")
+    }
+    guard contents.format == "prunec-plan-1" else {
+      throw Diagnostic(.invalid, "has the format '\(contents.format)'; prunec reads 'prunec-plan-1'")
+    }
+    digest = contents.model?.sha256
+    groups = contents.groups
+  }
+
+  private static func describe(_ error: DecodingError) -> String {
+    func path(_ context: DecodingError.Context) -> String {
+      let text = context.codingPath.map { $0.intValue.map { "[\($0)]" } ?? $0.stringValue }.joined(separator: ".")
+      return text.isEmpty ? "the top level" : text
+    }
+    switch error {
+    case .keyNotFound(let key, let context): return "'\(key.stringValue)' is missing at \(path(context))"
+    case .typeMismatch(_, let context): return "a value of another type is expected at \(path(context))"
+    case .valueNotFound(_, let context): return "a value is missing at \(path(context))"
+    case .dataCorrupted(let context): return context.codingPath.isEmpty ? "it is no JSON" : "a value at \(path(context)) cannot be read"
+    @unknown default: return "it cannot be read"
+    }
+  }
+
+  /// The plan over a solution's groups; throws where a group is unknown, of another extent, or keeps what it does not have.
+  public func plan(for solution: Solution) throws(Diagnostic) -> Plan {
+    let index = Dictionary(solution.groups.enumerated().map { ($1.name, $0) }, uniquingKeysWith: { first, _ in first })
+    var plan = Plan(kept: Array(repeating: nil, count: solution.groups.count))
+    for entry in groups {
+      guard let at = index[entry.name] else {
+        let near = Suggestion.nearest(to: entry.name, among: solution.groups.map(\.name)).map { "; did you mean '\($0)'?" } ?? ""
+        throw Diagnostic(.invalid, "group '\(entry.name)' is not in this model\(near)")
+      }
+      let group = solution.groups[at]
+      if let extent = entry.extent, extent != group.extent {
+        throw Diagnostic(.invalid, "group '\(entry.name)' has \(group.extent) indices in this model, the plan says \(extent)")
+      }
+      if entry.kept.isEmpty { throw Diagnostic(.invalid, "group '\(entry.name)' keeps nothing; at least one index must stay") }
+      if let wrong = entry.kept.first(where: { !(0..<group.extent).contains($0) }) {
+        throw Diagnostic(.invalid, "group '\(entry.name)' keeps index \(wrong), but has indices 0 to \(group.extent - 1)")
+      }
+      if zip(entry.kept, entry.kept.dropFirst()).contains(where: { $0 >= $1 }) {
+        throw Diagnostic(.invalid, "group '\(entry.name)' keeps indices that are not in ascending order, each once")
+      }
+      if entry.kept.count < group.least {
+        throw Diagnostic(
+          .invalid, "group '\(entry.name)' keeps \(entry.kept.count) indices, but a top-k over it needs at least \(group.least)")
+      }
+      plan.kept[at] = entry.kept.count < group.extent ? entry.kept : nil
+    }
+    return plan
+  }
+
+  /// The file's text for a plan over a solution. `survivors` are the names of the smaller model's parameters: a copy of a shared constant
+  /// is listed when it is one of them.
+  public static func text(plan: Plan, solution: Solution, survivors: Set<String>, file: String, digest: String) -> String {
+    let json = PlanLayouts(solution: solution, plan: plan)
+    let groups = plan.prunedGroups.map { index in
+      let group = solution.groups[index]
+      let kept = (plan.kept[index] ?? []).map(String.init).joined(separator: ", ")
+      return
+        "    { \"name\": \(JSONText.string(group.name)), \"kind\": \"\(group.kind.rawValue)\", \"extent\": \(group.extent), \"kept\": [\(kept)] }"
+    }
+    let copies = Dictionary(
+      solution.module.parameters.compactMap { parameter in parameter.copyOf.map { (parameter.value, $0) } }, uniquingKeysWith: { first, _ in first })
+    var tensors: [String] = []
+    for (index, value) in solution.module.values.enumerated() {
+      let id = ValueID(index)
+      let isSurvivingCopy = copies[id] != nil && survivors.contains(value.name)
+      if copies[id] != nil && !isSurvivingCopy || solution.module.clones[id] != nil { continue }
+      guard isSurvivingCopy || json.isPruned(id) else { continue }
+      tensors.append("    \(JSONText.string(value.name)): [\(solution.axes[index].map(json.text).joined(separator: ", "))]")
+    }
+    return """
+      { "format": "prunec-plan-1",
+        "model": { "file": \(JSONText.string(file)), "sha256": "\(digest)" },
+        "groups": [
+      \(groups.joined(separator: ",\n"))
+        ],
+        "tensors": {
+      \(tensors.joined(separator: ",\n"))
+        } }
+
+      """
+  }
+}
+
+/// Layouts in the plan's JSON form; groups outside the plan appear as numbers.
+public struct PlanLayouts {
+  private let solution: Solution
+  private let named: Set<Int>
+
+  /// Layouts that name the groups which lose indices.
+  public init(solution: Solution, plan: Plan) {
+    self.solution = solution
+    named = Set(plan.prunedGroups)
+  }
+
+  /// Layouts that name every group.
+  public init(solution: Solution) {
+    self.solution = solution
+    named = Set(solution.groups.indices)
+  }
+
+  private enum Term {
+    case number(Int)
+    case unknown
+    case other(String)
+
+    var text: String {
+      switch self {
+      case .number(let number): "\(number)"
+      case .unknown: "\"*\""
+      case .other(let text): text
+      }
+    }
+  }
+
+  /// True when the value carries a group that is named.
+  func isPruned(_ value: ValueID) -> Bool {
+    solution.axes[value.index].contains { layout in solution.groups(in: layout).contains(where: named.contains) }
+  }
+
+  /// One axis: a number, `"*"`, a group's name, `{"product": […]}` or `{"sum": […]}`.
+  public func text(_ layout: Layout) -> String { term(layout).text }
+
+  private func term(_ layout: Layout) -> Term {
+    switch solution.table.form(layout) {
+    case .fixed: return plain(layout)
+    case .group(let leaf):
+      guard let index = solution.index(of: leaf), named.contains(index) else { return plain(layout) }
+      return .other(JSONText.string(solution.groups[index].name))
+    case .product(let factors): return combined(layout, factors, "product") { $0 &* $1 }
+    case .sum(let parts): return combined(layout, parts, "sum") { $0 &+ $1 }
+    }
+  }
+
+  private func plain(_ layout: Layout) -> Term { solution.table.extent(layout).constant.map(Term.number) ?? .unknown }
+
+  private func combined(_ layout: Layout, _ children: [Layout], _ key: String, _ merge: (Int, Int) -> Int) -> Term {
+    var terms: [Term] = []
+    for child in children.map(term) {
+      switch (terms.last, child) {
+      case (.number(let a), .number(let b)): terms[terms.count - 1] = .number(merge(a, b))
+      case (.unknown, .unknown): break
+      case (.unknown, .number), (.number, .unknown):
+        terms[terms.count - 1] = .unknown
+      case (_, .other), (.other, _), (nil, _): terms.append(child)
+      }
+    }
+    if terms.count == 1 { return terms[0] }
+    return .other("{\"\(key)\": [\(terms.map(\.text).joined(separator: ", "))]}")
+  }
+}
+
+/// Text as JSON.
+public enum JSONText {
+  /// A quoted JSON string.
+  public static func string(_ text: String) -> String {
+    var result = "\""
+    for scalar in text.unicodeScalars {
+      switch scalar {
+      case "\"": result += "\\\""
+      case "\\": result += "\\\\"
+      case "\n": result += "\\n"
+      case "\t": result += "\\t"
+      case "\r": result += "\\r"
+      case let scalar where scalar.value < 0x20: result += "\\u00" + (scalar.value < 16 ? "0" : "") + String(scalar.value, radix: 16)
+      case let scalar: result.unicodeScalars.append(scalar)
+      }
+    }
+    return result + "\""
+  }
+}
+
+/// What a misspelt word was probably meant to be.
+public enum Suggestion {
+  /// The nearest word by edit distance, when it is near enough to be worth saying.
+  public static func nearest(to word: String, among words: [String]) -> String? {
+    let limit = max(1, word.count / 3)
+    let near = words.map { ($0, distance(word, $0, limit: limit)) }.filter { $0.1 <= limit }
+    return near.min { $0.1 < $1.1 }?.0
+  }
+
+  /// Insertions, deletions and replacements between two words; more than `limit` may be said as `limit + 1`.
+  private static func distance(_ a: String, _ b: String, limit: Int) -> Int {
+    let a = Array(a.utf8)
+    let b = Array(b.utf8)
+    if abs(a.count - b.count) > limit { return limit + 1 }
+    var row = Array(0...b.count)
+    for (i, x) in a.enumerated() {
+      var diagonal = row[0]
+      row[0] = i + 1
+      for (j, y) in b.enumerated() {
+        let next = min(row[j + 1] + 1, row[j] + 1, diagonal + (x == y ? 0 : 1))
+        diagonal = row[j + 1]
+        row[j + 1] = next
+      }
+    }
+    return row[b.count]
+  }
+}

@@ -1,0 +1,111 @@
+import Graph
+
+/// Everything a compile knows so far.
+public struct Compilation: Sendable {
+  /// The graph as it stands.
+  public var module: Module
+  /// What the user asked for.
+  public let options: CompileOptions
+  /// Types and shape arithmetic of `module`, once inferred.
+  public var inferred: InferredModule?
+  /// Layouts and groups, once solved. `solution.module` is the module before shrinking.
+  public var solution: Solution?
+  /// Worth of every index, once scored.
+  public var scores: Scores?
+  /// What is kept, once chosen.
+  public var plan: Plan?
+
+  /// The start of a compile.
+  public init(_ module: Module, options: CompileOptions) {
+    self.module = module
+    self.options = options
+  }
+}
+
+/// What a compile is asked to do.
+public struct CompileOptions: Sendable {
+  /// Which groups lose how much.
+  public var choice = ChoiceOptions()
+  /// What makes an index worth keeping.
+  public var criterion = Criterion.l2
+  /// Seed of everything random.
+  public var seed: UInt64 = 0
+  /// A plan to carry out instead of choosing.
+  public var plan: PlanFile?
+  /// Hears the share of the present pass that is done, between 0 and 1.
+  public var progress: @Sendable (String, Double) -> Void = { _, _ in }
+
+  /// The defaults.
+  public init() {}
+}
+
+/// One step of the compiler.
+public struct Pass: Sendable {
+  /// What `--print-after` calls it.
+  public let name: String
+  /// What it does, in one line.
+  public let summary: String
+  /// Does it.
+  public let run: @Sendable (inout Compilation) throws(Diagnostic) -> Void
+}
+
+/// The compiler: passes in order.
+public enum Pipeline {
+  /// All passes of a compile. The order is forced: each needs what the one before it found.
+  public static let compile: [Pass] = solve + [score, choose, shrink, verify]
+
+  /// The passes that find groups and leave the model as it is.
+  public static let solve: [Pass] = [privateCopies, inferTypes, solveAxes]
+
+  /// Before solving, so that constants which merely happen to be equal do not tie what uses them.
+  static let privateCopies = Pass(name: "private-copies", summary: "give every use of a shared vector or uniform constant its own copy") {
+    (compilation: inout Compilation) throws(Diagnostic) in
+    PrivateCopies.run(&compilation.module)
+  }
+
+  static let inferTypes = Pass(name: "infer-types", summary: "infer every type, and the numbers of shape arithmetic") {
+    (compilation: inout Compilation) throws(Diagnostic) in
+    compilation.inferred = try TypeInference.run(
+      compilation.module, declared: VerifyDimensions.declared(in: compilation.module))
+  }
+
+  static let solveAxes = Pass(name: "solve", summary: "give every axis a layout, and so find the dependency groups") {
+    (compilation: inout Compilation) throws(Diagnostic) in
+    guard let inferred = compilation.inferred else { return }
+    let options = compilation.options
+    compilation.solution = Solver(compilation.module, inferred).run { options.progress("solve", $0) }
+  }
+
+  static let score = Pass(name: "score", summary: "give every index of every group a worth") {
+    (compilation: inout Compilation) throws(Diagnostic) in
+    guard let solution = compilation.solution, compilation.options.plan == nil else { return }
+    let options = compilation.options
+    let candidates = Chooser(solution: solution, scores: Scores(byGroup: []), options: options.choice).candidates()
+    compilation.scores = Scores(solution, criterion: options.criterion, seed: options.seed, groups: Set(candidates)) {
+      options.progress("score", $0)
+    }
+  }
+
+  static let choose = Pass(name: "choose", summary: "decide which indices stay, by budget and worth, or by a given plan") {
+    (compilation: inout Compilation) throws(Diagnostic) in
+    guard let solution = compilation.solution else { return }
+    if let file = compilation.options.plan {
+      compilation.plan = try file.plan(for: solution)
+    } else if let scores = compilation.scores {
+      compilation.plan = Chooser(solution: solution, scores: scores, options: compilation.options.choice).plan()
+    }
+  }
+
+  static let shrink = Pass(name: "shrink", summary: "slice every parameter and correct every number that stands for an extent") {
+    (compilation: inout Compilation) throws(Diagnostic) in
+    guard let solution = compilation.solution, let plan = compilation.plan else { return }
+    var shrinker = Shrinker(solution: solution, plan: plan)
+    compilation.module = try shrinker.run()
+  }
+
+  /// Last, and by other means than shrink's own: a fault here is a fault of prunec, and nothing is written.
+  static let verify = Pass(name: "verify-dimensions", summary: "infer every type of the smaller model from scratch and compare") {
+    (compilation: inout Compilation) throws(Diagnostic) in
+    if let fault = VerifyDimensions.run(compilation.module).first { throw fault }
+  }
+}

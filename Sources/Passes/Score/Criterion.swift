@@ -1,0 +1,89 @@
+import Graph
+
+/// What makes an index worth keeping.
+public enum Criterion: String, Sendable, CaseIterable, Codable {
+  /// Sum of absolute weights of the index's slice: Σ|w|.
+  case l1
+  /// Euclidean norm of the index's slice: √Σw².
+  case l2
+  /// Drawn at random, from a seed.
+  case random
+}
+
+/// One figure per index of every group: higher is worth more. Each weight that carries the group gives every index the norm of its slice;
+/// the group's figures are the mean over these weights, divided by the mean over its indices, so that groups can be compared.
+public struct Scores: Sendable {
+  /// Figures by group, in the order of `Solution.groups`.
+  public let byGroup: [[Double]]
+
+  /// Given figures.
+  public init(byGroup: [[Double]]) { self.byGroup = byGroup }
+
+  /// Scores all groups of a solution. Only weights count: tables, masks and states would distort a mean; a group that no weight
+  /// carries is scored by all of its parameters.
+  public init(_ solution: Solution, criterion: Criterion, seed: UInt64, groups: Set<Int>, progress: (Double) -> Void = { _ in }) {
+    if criterion == .random {
+      var generator = SplitMix(seed: seed)
+      byGroup = solution.groups.map { group in (0..<group.extent).map { _ in generator.unit() } }
+      return
+    }
+    var contents: [Int: TensorContent] = [:]
+    for parameter in solution.module.parameters { contents[parameter.value.index] = parameter.content }
+    var sums: [Place: [Float]] = [:]
+    var result = solution.groups.map { [Double](repeating: 0, count: $0.extent) }
+    for index in groups.sorted() {
+      let group = solution.groups[index]
+      let weights = group.occurrences.filter(\.isWeight)
+      let counted = weights.isEmpty ? group.occurrences : weights
+      for occurrence in counted {
+        guard let content = contents[occurrence.value.index] else { continue }
+        let place = Place(value: occurrence.value.index, axis: occurrence.axis)
+        let figures: [Float]
+        if let known = sums[place] {
+          figures = known
+        } else {
+          figures = AxisSums.sums(of: content, axis: occurrence.axis, squared: criterion == .l2)
+          sums[place] = figures
+        }
+        let layout = solution.axes[occurrence.value.index][occurrence.axis]
+        var slice = [Double](repeating: 0, count: group.extent)
+        for (position, member) in solution.positions(of: group.leaf, in: layout).enumerated() where member >= 0 {
+          slice[Int(member)] += Double(figures[position])
+        }
+        for member in slice.indices {
+          result[index][member] += (criterion == .l2 ? slice[member].squareRoot() : slice[member]) / Double(counted.count)
+        }
+      }
+      let mean = result[index].reduce(0, +) / Double(group.extent)
+      if mean > 0, mean.isFinite { result[index] = result[index].map { $0 / mean } }
+      progress(Double(index) / Double(solution.groups.count))
+    }
+    byGroup = result
+  }
+
+  private struct Place: Hashable {
+    let value: Int
+    let axis: Int
+  }
+}
+
+/// A small seeded generator of random numbers: the same on every machine. (Steele, Lea and Flood, "Fast splittable pseudorandom number
+/// generators", 2014.)
+public struct SplitMix: RandomNumberGenerator, Sendable {
+  private var state: UInt64
+
+  /// A generator that a seed determines.
+  public init(seed: UInt64) { state = seed }
+
+  /// The next 64 random bits.
+  public mutating func next() -> UInt64 {
+    state &+= 0x9E37_79B9_7F4A_7C15
+    var mixed = state
+    mixed = (mixed ^ (mixed >> 30)) &* 0xBF58_476D_1CE4_E5B9
+    mixed = (mixed ^ (mixed >> 27)) &* 0x94D0_49BB_1331_11EB
+    return mixed ^ (mixed >> 31)
+  }
+
+  /// The next number in [0, 1).
+  public mutating func unit() -> Double { Double(next() >> 11) * 0x1p-53 }
+}

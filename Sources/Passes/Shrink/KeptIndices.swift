@@ -1,0 +1,61 @@
+import Graph
+
+/// What each axis keeps under a plan, by its layout; every layout is looked at once.
+struct KeptIndices {
+  private let solution: Solution
+  private let plan: Plan
+  private let sizes: [Int]
+  private var known: [Layout: [Int]?] = [:]
+  private var extents: [Layout: Extent] = [:]
+
+  init(solution: Solution, plan: Plan) {
+    self.solution = solution
+    self.plan = plan
+    sizes = solution.groups.indices.map { plan.kept[$0]?.count ?? solution.groups[$0].extent }
+  }
+
+  /// Kept positions of an axis with a fixed extent, ascending; nil where all are kept.
+  mutating func positions(_ layout: Layout) -> [Int]? {
+    if let known = known[layout] { return known }
+    let result = compute(layout)
+    known[layout] = .some(result)
+    return result
+  }
+
+  /// The new length.
+  mutating func extent(_ layout: Layout) -> Extent {
+    if let known = extents[layout] { return known }
+    let result = SizeModel(solution: solution).extent(layout, sizes)
+    extents[layout] = result
+    return result
+  }
+
+  private mutating func compute(_ layout: Layout) -> [Int]? {
+    let table = solution.table
+    switch table.form(layout) {
+    case .fixed: return nil
+    case .group(let leaf): return solution.index(of: leaf).flatMap { plan.kept[$0] }
+    case .sum(let parts):
+      let lists = parts.map { positions($0) }
+      if lists.allSatisfy({ $0 == nil }) { return nil }
+      var result: [Int] = []
+      var start = 0
+      for (part, list) in zip(parts, lists) {
+        guard let length = table.extent(part).constant else { return nil }
+        if let list { result += list.map { $0 + start } } else { result += start..<start + length }
+        start += length
+      }
+      return result
+    case .product(let factors):
+      let lists = factors.map { positions($0) }
+      if lists.allSatisfy({ $0 == nil }) { return nil }
+      var result = [0]
+      for (factor, list) in zip(factors, lists) {
+        guard let length = table.extent(factor).constant else { return nil }
+        let inner = list ?? Array(0..<length)
+        result = result.flatMap { outer in inner.map { outer * length + $0 } }
+      }
+      return result
+    }
+  }
+}

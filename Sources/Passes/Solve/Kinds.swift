@@ -1,0 +1,111 @@
+import Graph
+
+/// Finds what each group is from the parts it plays at nodes.
+struct KindFinder {
+  let table: LayoutTable
+  let notes: [Solver.Note]
+  let module: Module
+  let occurrences: [Int32: [Group.Occurrence]]
+
+  func kinds(of leaves: [Int32]) -> [Int32: GroupKind] {
+    var roles: [Int32: Set<AxisRole>] = [:]
+    let groupNorms = nodesWithGroupsInside()
+    for note in notes {
+      if note.role == .normGroups && !groupNorms.contains(note.node) { continue }
+      for leaf in table.leaves(note.layout) { roles[leaf, default: []].insert(note.role) }
+    }
+    return Dictionary(uniqueKeysWithValues: leaves.map { ($0, kind(roles[$0] ?? [], occurrences[$0] ?? [])) })
+  }
+
+  /// Nodes that normalise groups of channels: an instance norm whose channel axis merely carries channels is none.
+  private func nodesWithGroupsInside() -> Set<Int> {
+    Set(notes.filter { $0.role == .insideNormGroup && !table.leaves($0.layout).isEmpty }.map(\.node))
+  }
+
+  private func kind(_ roles: Set<AxisRole>, _ occurrences: [Group.Occurrence]) -> GroupKind {
+    let inWeight = occurrences.contains { $0.isWeight }
+    let inAttention = roles.contains(.contractedActivations) || roles.contains(.freeOfActivations)
+    let inContraction =
+      !roles.isDisjoint(with: [.linearInput, .linearOutput, .convolutionInput, .convolutionOutput, .groups, .insideGroup, .recurrentHidden])
+    if roles.contains(.tableRows) || (!inWeight && inAttention) { return .tokens }
+    if roles.contains(.codomain) { return .experts }
+    if roles.contains(.batchOfActivations) && inWeight { return roles.contains(.repeated) ? .queries : .heads }
+    if roles.contains(.groups) { return .groups }
+    if inAttention && inContraction { return .headDims }
+    if roles.contains(.normGroups) { return .normGroups }
+    if roles.contains(.insideGroup) || roles.contains(.insideNormGroup) { return .channels }
+    if roles.contains(.recurrentHidden) { return .hidden }
+    if roles.contains(.residual) || roles.contains(.layerNormalised) { return .width }
+    let convolutional = roles.contains(.convolutionInput) || roles.contains(.convolutionOutput)
+    if roles.contains(.linearOutput) && roles.contains(.linearInput) && !convolutional { return .hidden }
+    return .channels
+  }
+}
+
+/// Which groups are pruned when nobody asks for kinds: of those multiplied on one axis the outermost whose kind is on by default, heads
+/// before head-dims wherever they stand; and the inner one too where some weight carries it without the outer one.
+struct DefaultChoice {
+  let table: LayoutTable
+  let kinds: [Int32: GroupKind]
+  /// Axes of the weights of contractions.
+  let weightAxes: [Layout]
+  /// Axes of all values.
+  let tensors: [[Layout]]
+
+  func chosen() -> Set<Int32> {
+    let on = Set(kinds.filter { GroupKind.onByDefault.contains($0.value) }.keys)
+    var behind: Set<Int32> = []
+    var seen: Set<Layout> = []
+    for axis in tensors.joined() where seen.insert(axis).inserted { mark(axis, on, &behind) }
+    // Dims stand beside heads on another axis where a weight is not flattened (einsum).
+    for tensor in tensors where tensor.count > 1 {
+      let leaves = tensor.flatMap(table.leaves).filter(on.contains)
+      if leaves.contains(where: { kinds[$0] == .heads }) {
+        behind.formUnion(leaves.filter { kinds[$0] == .headDims })
+        behind.formUnion(leaves.filter { kinds[$0] == .queries })
+      }
+    }
+    var alone: Set<Int32> = []
+    for axis in weightAxes { alone.formUnion(leavesAlone(axis, on)) }
+    return on.filter { !behind.contains($0) || alone.contains($0) }
+  }
+
+  /// Marks what stands behind another group of the same product.
+  private func mark(_ layout: Layout, _ on: Set<Int32>, _ behind: inout Set<Int32>) {
+    switch table.form(layout) {
+    case .fixed, .group: return
+    case .sum(let parts): for part in parts { mark(part, on, &behind) }
+    case .product(let factors):
+      let leaves = factors.map { table.leaves($0).filter(on.contains) }
+      let first = leaves.firstIndex { $0.contains { kinds[$0] == .heads } } ?? leaves.firstIndex { !$0.isEmpty }
+      for (at, list) in leaves.enumerated() where at != first { behind.formUnion(list) }
+      for factor in factors { mark(factor, on, &behind) }
+    }
+  }
+
+  /// Groups that the axis carries, in some part, with no other group around them.
+  private func leavesAlone(_ layout: Layout, _ on: Set<Int32>) -> Set<Int32> {
+    switch table.form(layout) {
+    case .fixed: return []
+    case .group(let leaf): return on.contains(leaf) ? [leaf] : []
+    case .sum(let parts): return parts.reduce(into: []) { $0.formUnion(leavesAlone($1, on)) }
+    case .product(let factors):
+      var result: Set<Int32> = []
+      for (at, factor) in factors.enumerated() {
+        let othersCanBeFixed = factors.enumerated().allSatisfy { $0 == at || hasFixedPart($1, on) }
+        if othersCanBeFixed { result.formUnion(leavesAlone(factor, on)) }
+      }
+      return result
+    }
+  }
+
+  /// True when some part of a factor carries no group at all.
+  private func hasFixedPart(_ layout: Layout, _ on: Set<Int32>) -> Bool {
+    switch table.form(layout) {
+    case .fixed: true
+    case .group(let leaf): !on.contains(leaf)
+    case .sum(let parts): parts.contains { hasFixedPart($0, on) }
+    case .product(let factors): factors.allSatisfy { hasFixedPart($0, on) }
+    }
+  }
+}
