@@ -40,11 +40,14 @@ final class ProgressBar: @unchecked Sendable {
     }
   }
 
-  /// Takes the bar away.
+  /// Makes room for text on the same terminal.
+  func clear() { lock.withLock { erase() } }
+
+  /// Takes the bar away for good.
   func finish() {
     lock.withLock {
       isFinished = true
-      clear()
+      erase()
     }
   }
 
@@ -74,7 +77,8 @@ final class ProgressBar: @unchecked Sendable {
     write("\r\u{1B}[K\(line)  \(elapsed)")
   }
 
-  private func clear() {
+  /// Takes the bar off the line, until it is drawn again. The lock must be held.
+  private func erase() {
     if isShown { write("\r\u{1B}[K") }
     isShown = false
   }
