@@ -82,10 +82,10 @@ struct CompileRequest {
       if let equals = text.lastIndex(of: "=") {
         let pattern = trimmed(String(text[..<equals]))
         if pattern.isEmpty { throw Diagnostic(.usage, "--ratio \(text): a pattern is missing before '='") }
-        let ratio = try ShareBounds.removed.read(String(text[text.index(after: equals)...]), for: "--ratio \(pattern)=")
+        let ratio = try ShareBounds.removed.read(String(text[text.index(after: equals)...]), shown: "--ratio \(text)")
         choice.ratios.append((pattern: Glob(pattern), ratio: ratio))
       } else if general == nil {
-        general = try ShareBounds.removed.read(text, for: "--ratio")
+        general = try ShareBounds.removed.read(text, shown: "--ratio \(text)")
       } else {
         throw Diagnostic(.usage, "--ratio is given twice; only --ratio PATTERN=R may be repeated")
       }

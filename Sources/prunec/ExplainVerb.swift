@@ -63,17 +63,27 @@ struct ExplainVerb {
     var lines = [console.bold("\(names.name(value)) : \(solution.inferred.types[value.index])") + ", \(role(value, names))"]
     if axes.isEmpty { lines.append("It has no axes.") }
     for axis in axes {
-      let explanation = solution.explain(value, axis: axis)
-      let extent = solution.inferred.types[value.index].shape[axis]
-      lines += ["", "axis \(axis), \(indices(extent)): \(Wording.name(explanation.layout))"]
-      for group in explanation.groups { lines += text(group, names) }
-      for part in explanation.frozen {
-        let node = part.cause.node.map { " (\(names.node($0)))" } ?? ""
-        lines.append("  \(indices(part.extent)) stay\(part.extent == 1 ? "s" : "") because \(Wording.name(part.cause.reason.description))\(node)")
-      }
-      if explanation.groups.isEmpty && explanation.frozen.isEmpty { lines.append("  nothing here can go") }
+      lines += [""] + text(axis: axis, of: value, names)
     }
     return lines.joined(separator: "\n") + "\n"
+  }
+
+  private func text(axis: Int, of value: ValueID, _ names: SolutionNames) -> [String] {
+    let solution = names.solution
+    let explanation = solution.explain(value, axis: axis)
+    let head = "axis \(axis), \(indices(solution.inferred.types[value.index].shape[axis]))"
+    func because(_ part: AxisExplanation.FrozenPart) -> String {
+      let node = part.cause.node.map { " (\(names.node($0)))" } ?? ""
+      return "because \(Wording.name(part.cause.reason.description))\(node)"
+    }
+    if explanation.groups.isEmpty {
+      guard let part = explanation.frozen.first else { return ["\(head): nothing to remove"] }
+      if explanation.frozen.count == 1 { return ["\(head): stays \(because(part))"] }
+    }
+    var lines = ["\(head): \(Wording.name(explanation.layout))"]
+    for group in explanation.groups { lines += text(group, names) }
+    for part in explanation.frozen { lines.append("  \(part.extent): stays \(because(part))") }
+    return lines
   }
 
   private func indices(_ extent: Extent) -> String { extent.constant.map { Wording.plural($0, "index", "indices") } ?? "\(extent) indices" }

@@ -38,7 +38,7 @@ struct GroupsVerb {
         let axes = group.occurrences.map { names.axis($0.value, $0.axis) }
         table.add([
           Wording.name(group.name), group.kind.rawValue, Wording.count(group.extent), group.isDefault ? "yes" : "no",
-          SolutionNames.few(axes, 3),
+          SolutionNames.few(axes, 2),
         ])
       }
       let rows = table.lines

@@ -65,8 +65,8 @@ enum Help {
 
   private static func line(_ option: Option, _ width: Int) -> String {
     let name = signature(option)
-    let column = min(width, 36)
-    let meaning = wrapped(meaning(option), width: 116 - column)
+    let column = min(width, 30)
+    let meaning = wrapped(meaning(option), width: 104 - column)
     let blanks = String(repeating: " ", count: column + 4)
     if name.count > column { return "  \(name)\n" + meaning.map { blanks + $0 }.joined(separator: "\n") }
     let first = "  " + name + String(repeating: " ", count: column - name.count + 2) + (meaning.first ?? "")

@@ -100,7 +100,7 @@ struct Invocation {
   /// A share between 0 and 1, bounds as given; nil when it was not given.
   func share(_ option: Option, _ bounds: ShareBounds) throws(Diagnostic) -> Double? {
     guard let text = text(option) else { return nil }
-    return try bounds.read(text, for: option.entry.name)
+    return try bounds.read(text, shown: "\(option.entry.name) \(text)")
   }
 
   /// One of an enumeration's words; nil when it was not given.
@@ -127,8 +127,8 @@ enum ShareBounds {
   /// What is kept: 0 is not allowed, 1 is (everything).
   case kept
 
-  /// Reads a share.
-  func read(_ text: String, for name: String) throws(Diagnostic) -> Double {
+  /// Reads a share; `shown` is what a message calls it.
+  func read(_ text: String, shown: String) throws(Diagnostic) -> Double {
     let number = Double(text)
     let isInside =
       switch self {
@@ -144,7 +144,7 @@ enum ShareBounds {
     var hint = ""
     let percent = text.hasSuffix("%") ? Double(text.dropLast()) : number.flatMap { $0 > 1 ? $0 : nil }
     if let percent, percent > 1, percent < 100 { hint = "; write \(percent / 100) for \(Wording.plain(percent)) %" }
-    throw Diagnostic(.usage, "\(name) \(text): \(range)\(hint)")
+    throw Diagnostic(.usage, "\(shown): \(range)\(hint)")
   }
 }
 
