@@ -206,8 +206,8 @@ def compare(theirs, ours):
         if missing:
             tensor, axis, position = min(missing)
             has = sorted({our_atoms[n][0] for n in at[(tensor, axis, position)]})
-            coarser.append(f"{name} ({len(atoms)} indices, e.g. {example[0]} axis {example[1]}): {tensor}:{axis} position {position} is "
-                           + (f"tied wider in {', '.join(has)}" if has else "frozen"))
+            coarser.append(f"{name} ({len(atoms)} indices, e.g. {example[0]} axis {example[1]}): position {position} of {tensor} axis {axis} "
+                           + (f"goes only with more, by {', '.join(has)}" if has else "is frozen"))
         else:
             used |= parts
             finer.append(f"{name} ({len(atoms)} indices, e.g. {example[0]} axis {example[1]}) is {', '.join(sorted(parts))}")
