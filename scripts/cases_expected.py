@@ -194,7 +194,8 @@ def table():
                 k = r.get("resize", {}).get(g, max(1, int(n * (1 - ratio) + 1e-9)))
                 r["kept"].setdefault(g, list(range(k)) if g in c.descending else list(range(n - k, n)))
             runs.append(r)
-        result[name] = dict(groups=c.extents, **{k: v for k, v in raw.items() if k != "runs"}, layouts=c.layouts, runs=runs)
+        result[name] = dict(groups=c.extents, **{k: v for k, v in raw.items() if k != "runs"},
+                            layouts={} if raw.get("free") else c.layouts, runs=runs)
     return result
 
 

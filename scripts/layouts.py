@@ -10,6 +10,8 @@ import collections
 import math
 import re
 
+import numpy as np
+
 Group = collections.namedtuple("Group", "name")
 Product = collections.namedtuple("Product", "parts")
 Sum = collections.namedtuple("Sum", "parts")
@@ -157,6 +159,24 @@ def kept_positions(layout, extent, extents, kept):
     sets = {name: set(indices) for name, indices in kept.items()}
     spelt = labels(layout, extent, extents, keep=sets.__contains__)
     return [p for p, label in enumerate(spelt) if all(i in sets[g] for g, i in label)]
+
+
+def order(layout, extent, extents, permutations):
+    """Where each position of an axis takes its number from when index i of a group becomes permutations[group][i]."""
+    if isinstance(layout, Sum):
+        parts, start = [], 0
+        for part, n in fitted(layout, extent, extents):
+            parts.append(start + order(part, n, extents, permutations))
+            start += n
+        return np.concatenate(parts) if parts else np.arange(0)
+    if isinstance(layout, Product):
+        result = np.zeros(1, np.int64)
+        for part, n in fitted(layout, extent, extents):
+            result = (result[:, None] * n + order(part, n, extents, permutations)[None, :]).ravel()
+        return result
+    if isinstance(layout, Group) and layout.name in permutations:
+        return permutations[layout.name]
+    return np.arange(extent)
 
 
 # ------------------------------------------------------------------------------------------------ comparison

@@ -3,8 +3,8 @@
 
     make_cases.py --out DIR [--only GLOB] [--check] [--list]
 
-Every file passes the full onnx.checker. With --check it is also run in ONNX Runtime, and the magnitude of every group's indices is
-proved to grow in every weight that carries the group. Deterministic; needs onnx and numpy (--check: onnxruntime).
+Every file passes the full onnx.checker. With --check it is also run in ONNX Runtime, the magnitude of every group's indices is proved
+to grow in every weight that carries the group, and permuting every group's indices is proved to leave the outputs unchanged. Deterministic; needs onnx and numpy (--check: onnxruntime).
 """
 import argparse
 import fnmatch
@@ -50,24 +50,46 @@ def scores_grow(c):
                         yield f"{c.name}: {name} axis {axis}: l{order} of {group} does not grow at {int(np.argmin(steps))}"
 
 
+# One constant in two roles has no layout of its own; a permutation by constants follows no permuted channel.
+NOT_PERMUTED = ("shared_small_constants", "gather_permutation")
+
+
+def permuted(c, model):
+    """The model with every group's indices permuted in all parameters alike."""
+    random = np.random.default_rng(2)
+    permutations = {g: random.permutation(n) for g, n in c.extents.items()}
+    result = onnx.ModelProto()
+    result.CopyFrom(model)
+    for tensor in result.graph.initializer:
+        if tensor.name in c.layouts:
+            value = c.constants[tensor.name]
+            for axis, text in enumerate(c.layouts[tensor.name]):
+                value = value.take(L.order(L.parse(text), value.shape[axis], c.extents, permutations), axis)
+            tensor.CopyFrom(onnx.numpy_helper.from_array(np.ascontiguousarray(value), tensor.name))
+    return result
+
+
 def check(c, model):
-    """Run in ONNX Runtime, optimised and not; returns messages."""
+    """Run in ONNX Runtime: as it is, optimised, and permuted; returns messages."""
     import onnxruntime as ort
     options = ort.SessionOptions()
     options.log_severity_level = 4
     answers = []
-    for level in (ort.GraphOptimizationLevel.ORT_DISABLE_ALL, ort.GraphOptimizationLevel.ORT_ENABLE_ALL):
+    plain, fast = ort.GraphOptimizationLevel.ORT_DISABLE_ALL, ort.GraphOptimizationLevel.ORT_ENABLE_ALL
+    for level, proto in ((plain, model), (fast, model), (plain, model if c.name in NOT_PERMUTED else permuted(c, model))):
         options.graph_optimization_level = level
-        session = ort.InferenceSession(model.SerializeToString(), options, providers=["CPUExecutionProvider"])
+        session = ort.InferenceSession(proto.SerializeToString(), options, providers=["CPUExecutionProvider"])
         random = np.random.default_rng(1)
         feed = {i.name: c.feeds.get(f"in.{i.name}", random.standard_normal([d if isinstance(d, int) else 2 for d in i.shape])
                                     .astype(np.float32)) for i in session.get_inputs()}
         answers.append(session.run(None, feed))
-    for plain, fast, info in zip(*answers, c.outputs):
+    for plain, fast, moved, info in zip(*answers, c.outputs):
         if plain.dtype.kind == "f" and not np.isfinite(plain).all():
             yield f"{c.name}: output {info.name} is not finite"
         elif plain.dtype.kind == "f" and not np.allclose(plain, fast, rtol=1e-4, atol=1e-4 * np.abs(plain).max()):
             yield f"{c.name}: output {info.name} changes with ONNX Runtime's optimisations"
+        elif plain.dtype.kind == "f" and not np.allclose(plain, moved, rtol=1e-4, atol=1e-4 * np.abs(plain).max()):
+            yield f"{c.name}: output {info.name} changes when groups are permuted: a layout is wrong"
         elif np.ptp(plain.astype(np.float64)) == 0:
             yield f"{c.name}: output {info.name} is constant"
     yield from scores_grow(c)

@@ -25,24 +25,6 @@ import layouts as L
 from sweep_models import models_in
 
 
-def order(layout, extent, extents, permutations):
-    """Where each position of an axis takes its number from."""
-    if isinstance(layout, L.Sum):
-        parts, start = [], 0
-        for part, n in L.fitted(layout, extent, extents):
-            parts.append(start + order(part, n, extents, permutations))
-            start += n
-        return np.concatenate(parts) if parts else np.arange(0)
-    if isinstance(layout, L.Product):
-        result = np.zeros(1, np.int64)
-        for part, n in L.fitted(layout, extent, extents):
-            result = (result[:, None] * n + order(part, n, extents, permutations)[None, :]).ravel()
-        return result
-    if isinstance(layout, L.Group) and layout.name in permutations:
-        return permutations[layout.name]
-    return np.arange(extent)
-
-
 def with_copies(check, model, tensors):
     """The model with a constant of its own for every NAME#k of the layouts (k-th later use of NAME), and the constants by name."""
     constants = {t.name: numpy_helper.to_array(t) for t in model.graph.initializer}
@@ -73,7 +55,7 @@ def permuted(model, constants, layouts, extents, permutations, check):
         if name in layouts and check.is_data(value) and value.ndim:
             for axis, layout in enumerate(layouts[name]):
                 if value.shape[axis] > 1:
-                    value = value.take(order(layout, value.shape[axis], extents, permutations), axis)
+                    value = value.take(L.order(layout, value.shape[axis], extents, permutations), axis)
         result.graph.initializer.append(numpy_helper.from_array(np.ascontiguousarray(value) if value.ndim else value, name))
     return result
 
