@@ -162,13 +162,16 @@ CASES = {
     "lstm_bidirectional": dict(runs=[run(attributes={"lstm.Y": {"hidden_size": 7}}, shapes={"lstm.W": [2, 28, 6], "head.weight": [14, 5]})]),
     "weight_transposed": dict(runs=[run(shapes={"w1.weight": [6, 6], "w2.weight": [5, 6]})]),
     "weight_cast": dict(runs=[run(shapes={"w1.weight": [6, 6], "w2.weight": [6, 5]})]),
-    "weight_dequantised": dict(runs=[run(shapes={"w1.weight": [6, 6], "w1.scale": [6], "w1.zero_point": [6], "w2.weight": [5, 6], "w2.scale": [5]})]),
+    "weight_dequantised": dict(runs=[run(shapes={"w1.weight": [6, 6], "w1.scale": [6], "w1.zero_point": [6],
+                                               "w2.weight": [5, 6], "w2.scale": [5]})]),
     "weight_norm": dict(runs=[run(shapes={"w1.v": [6, 5], "w1.g": [6, 1]})]),
-    "shared_shape": dict(runs=[run(inputs={"free": {"1": [1, 4, 3]}, "held": {"1": [1, 4, 6]}}, shapes={"w1.weight": [12, 7], "w2.weight": [24, 7]})]),
+    "shared_shape": dict(runs=[run(inputs={"free": {"1": [1, 4, 3]}, "held": {"1": [1, 4, 6]}},
+                                   shapes={"w1.weight": [12, 7], "w2.weight": [24, 7]})]),
     "shared_zero_bias": dict(runs=[run(shapes={"w1.weight": [6, 6], "w2.weight": [6, 6], "w3.weight": [5, 6]})]),
     "shared_small_constants": dict(runs=[run(shapes={"w1.weight": [6, 6], "w2.weight": [6, 6], "w3.weight": [5, 6]})]),
     "computed_state": dict(runs=[run(attributes={"lstm1.Y": {"hidden_size": 8}, "lstm2.Y": {"hidden_size": 8}}, shapes={"lstm2.W": [1, 32, 8]})]),
-    "no_factor": dict(reasons={"w1.weight": {"0": ["does not factor"]}}, runs=[run(kept=dict(a=[3, 4]), shapes={"w1.weight": [48, 7], "w2.weight": [3, 48]})]),
+    "no_factor": dict(reasons={"w1.weight": {"0": ["does not factor"]}}, runs=[
+        run(kept=dict(a=[3, 4]), shapes={"w1.weight": [48, 7], "w2.weight": [3, 48]})]),
     "cut_inside": dict(reasons={"w1.weight": {"0": ["cut inside a block"]}}, runs=[
         run(shapes={"w1.weight": [32, 7], "left.weight": [5, 12], "right.weight": [5, 20]})]),
     "run_of_parts": dict(runs=[run(inputs={"square": {"1": [1, 3, 2]}}, shapes={

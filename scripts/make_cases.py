@@ -4,7 +4,8 @@
     make_cases.py --out DIR [--only GLOB] [--check] [--list]
 
 Every file passes the full onnx.checker. With --check it is also run in ONNX Runtime, the magnitude of every group's indices is proved
-to grow in every weight that carries the group, and permuting every group's indices is proved to leave the outputs unchanged. Deterministic; needs onnx and numpy (--check: onnxruntime).
+to grow in every weight that carries the group, and permuting every group's indices is proved to leave the outputs unchanged.
+Deterministic; needs onnx and numpy (--check: onnxruntime).
 """
 import argparse
 import fnmatch

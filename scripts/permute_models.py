@@ -121,7 +121,8 @@ def main(argv=None):
         fine = worst is not None and worst <= o.tol
         bad += not fine
         errors += [worst] if worst is not None else []
-        print(f"{'ok  ' if fine else 'FAIL'} {key:30} " + (f"{worst:.1e}  {groups} groups in {moved} parameters" if worst is not None else ""), flush=True)
+        print(f"{'ok  ' if fine else 'FAIL'} {key:30} "
+              + (f"{worst:.1e}  {groups} groups in {moved} parameters" if worst is not None else ""), flush=True)
         for message in messages[:6]:
             print(f"       {H.one_line(message, 240)}")
     print(f"{len(items) - bad} of {len(items)} ok" + (f", worst {max(errors):.1e}" if errors else ""))

@@ -68,7 +68,8 @@ def there_and_back(check, options, model, ir, back):
     with safe_open(ir, framework="numpy") as f:
         names = list(f.keys())
         tensors = {n: f.get_tensor(n) for n in names}
-    large = {n: v for n, v in original.constants.items() if v.size > 1 and check.is_data(v) and n in {t.name for t in original.proto.graph.initializer}}
+    stored = {t.name for t in original.proto.graph.initializer}
+    large = {n: v for n, v in original.constants.items() if v.size > 1 and check.is_data(v) and n in stored}
     missing = [n for n, v in large.items() if n not in tensors]
     wrong = [n for n, v in large.items() if n in tensors and not bit_equal(np.ascontiguousarray(v), tensors[n])]
     if missing:
@@ -121,8 +122,9 @@ def cells(row, shares, judge_share):
     over = None if row["share"] is None or attainable is None else row["share"] - attainable
     verdict = "FAULT" if row["faults"] else "over" if judge_share and over is not None and over > SLACK else "ok"
     peer = known.get("torch_pruning")
-    return [row["model"], number(row["share"]), number(attainable), number(over, "{:+.3f}"), number(known.get("onnxsim")), number(peer),
-            number(row["pruned"], "{}"), row["frozen"] or "–", number(row["seconds"], "{:.2f}"), number(row["worst"], "{:.1e}"), verdict], verdict == "ok"
+    values = [row["model"], number(row["share"]), number(attainable), number(over, "{:+.3f}"), number(known.get("onnxsim")), number(peer),
+              number(row["pruned"], "{}"), row["frozen"] or "–", number(row["seconds"], "{:.2f}"), number(row["worst"], "{:.1e}"), verdict]
+    return values, verdict == "ok"
 
 
 def main(argv=None):
