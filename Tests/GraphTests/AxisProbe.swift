@@ -87,7 +87,8 @@ final class AxisProbe: AxisSolver {
   var text: String {
     var letters: [Int: String] = [:]
     func list(_ values: [[Layout]?]) -> String {
-      values.map { $0.map { $0.map { print($0, &letters, isInner: false) }.joined(separator: " ") } ?? "?" }.joined(separator: ", ")
+      values.map { $0.map { $0.map { print($0, &letters, isInner: false) }.joined(separator: " ") } ?? "?" }.joined(
+        separator: ", ")
     }
     let left = list(zip(inputs, inputTypes).map { $1 == nil ? nil : $0 }).replacingAll("?", with: "-")
     let right = zip(outputs, outputTypes).map { $1 == nil ? "-" : list([$0]) }.joined(separator: ", ")
@@ -311,6 +312,6 @@ extension String {
 }
 
 /// A symbolic extent, or an expression in symbols.
-extension Extent: @retroactive ExpressibleByStringLiteral {
+extension Extent: ExpressibleByStringLiteral {
   public init(stringLiteral text: String) { self = Extent(parsing: text) ?? .symbol(text) }
 }

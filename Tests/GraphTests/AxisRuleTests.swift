@@ -66,7 +66,8 @@ struct AxisRuleTests {
   func factors() {
     let rule: AxisRule = "n (g i), (g o) i -> n (g o)"
     #expect(AxisProbe(rule, [[2, 12], [8, 3]], [[2, 8]]).text == "a (b c), (b d) c -> a (b d)")
-    #expect(AxisProbe(rule, [[2, 12], [8, 12]], [[2, 8]], sizes: ["g": 1]).text == "a b, c b -> a c", "a factor of one vanishes")
+    #expect(
+      AxisProbe(rule, [[2, 12], [8, 12]], [[2, 8]], sizes: ["g": 1]).text == "a b, c b -> a c", "a factor of one vanishes")
     #expect(AxisProbe(rule, [[2, 12], [8, 5]], [[2, 8]]).text == "2 12, 8 5 -> 2 8", "what does not fit is frozen")
   }
 
@@ -102,7 +103,8 @@ struct AxisRuleTests {
     #expect(AxisProbe("n (#g i) -> n i", [[2, 6]], [[2, 3]], sizes: ["g": 2]).text == "a (2 b) -> a b")
     #expect(AxisProbe("n -> n +z", [[2]], [[2, 9]]).text == "a -> a b")
     #expect(AxisProbe("n -> n z", [[2]], [[2, 9]]).text == "a -> a 9", "a name in results alone is fixed unless it is marked")
-    #expect(AxisProbe("n *_, ^*_ -> n", [[2, 5], [6, 7]], [[2]]).text == "a b, 6 7 -> a", "ignored axes stay free, marked ones do not")
+    #expect(
+      AxisProbe("n *_, ^*_ -> n", [[2, 5], [6, 7]], [[2]]).text == "a b, 6 7 -> a", "ignored axes stay free, marked ones do not")
   }
 
   @Test("a result that the shapes do not bear out keeps all its indices, and so does what it was made of")
