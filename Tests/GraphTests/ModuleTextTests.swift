@@ -277,16 +277,17 @@ struct ModuleTextErrorTests {
     expect(body("%a = relu %x : f16[n, 3]"), fails: "5:20: states f16[n, 3], inferred f32[n, 3]")
     expect(body("%a = relu %x : f32[?]"), fails: "5:20: states f32[?], inferred f32[n, 3]")
     expect(
-      body("%a = relu %x : f32[n, 3] %b, %c = split %x axis=0 num_outputs=2 : f32[3], f32[4] @\"s\""), fails: "")
+      body("%a, %b = split %x axis=1 num_outputs=2 : f32[n, 2], f32[n, 2]"), fails: "5:57: states f32[n, 2], inferred f32[n, 1]")
     _ = try ModuleParser.parse(wrong, checkingTypes: false)
-    _ = try ModuleParser.parse(body("%a = nonzero %x : i64[2, ?count]"))
+    _ = try ModuleParser.parse(body("%a = non_zero %x : i64[2, ?count]"))
     _ = try ModuleParser.parse(body("%a = \"d::T\" %x : f16[n, 4]"))
   }
 
   @Test("operands that do not fit are reported on the line of the node")
   func operands() {
-    expect(body("%a = matmul %weight, %x : f32[1]"), fails: "5:5: ")
-    expect(body("%a = matmul %weight, %x : f32[1] @\"y\""), fails: "5:5: ")
+    let fault = "5:5: matmul: the left operand contracts 2 numbers, the right one 3: shapes [3, 2] and [3, 2]"
+    expect(body("%a = matmul %weight, %weight : f32[1]"), fails: fault)
+    expect(body("%a = matmul %weight, %weight : f32[1] @\"y\""), fails: fault)
   }
 
   @Test("the file's name stands before line and column")
