@@ -226,7 +226,7 @@ private enum UnfinishedFiles {
   private static let removeAllAndEnd: @convention(c) (Int32) -> Void = { number in
     UnfinishedFiles.unlinkAll()
     signal(number, SIG_DFL)
-    raise(number)
+    kill(getpid(), number)
   }
 
   private static func unlinkAll() {

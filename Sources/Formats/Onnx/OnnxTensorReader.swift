@@ -33,7 +33,7 @@ extension OnnxReader {
     var code = 0
     var raw: Range<Int>?
     var typed: [Int: (count: Int, chunks: Int, payload: Range<Int>)] = [:]
-    var place = ExternalFiles.Place()
+    var entries: [Range<Int>] = []
     var isExternal = false
     var isSegmented = false
     var reader = WireReader(bytes, range)
@@ -47,7 +47,7 @@ extension OnnxReader {
         typed[field.number] = (known.count + (try numberCount(field)), known.chunks + 1, field.payload)
       case 8: name = try field.text(bytes)
       case 9: raw = try field.message()
-      case 13: try externalEntry(try field.message(), into: &place, tensor: name)
+      case 13: entries.append(try field.message())
       case 14: isExternal = try field.int() == 1
       default: break
       }
@@ -71,7 +71,9 @@ extension OnnxReader {
     guard let needed = element.byteCount(of: count) else {
       throw Diagnostic(.invalid, "the shape \(dims) is too large", at: .tensor(name))
     }
+    var place = ExternalFiles.Place()
     if isExternal {
+      for entry in entries { try externalEntry(entry, into: &place, tensor: name) }
       switch place.location {
       case SkeletonMark.inline: return made(OnnxReader.noData, .missing(wasExternal: false))
       case SkeletonMark.external: return made(OnnxReader.noData, .missing(wasExternal: true))

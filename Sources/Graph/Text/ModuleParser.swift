@@ -15,26 +15,30 @@
 public struct ModuleParser {
   var lexer: ModuleLexer
   private let stored: [String: TensorContent]
-  private var module = Module(name: "", opsets: [:])
-  private var ids: [String: ValueID] = [:]
-  /// Offset of each value's name where it is made.
-  private var starts: [Int] = []
+  private(set) var module = Module(name: "", opsets: [:])
+  private(set) var ids: [String: ValueID] = [:]
+  /// Offsets of each value's name and type where it is made.
+  private(set) var places: [(name: Int, type: Int)] = []
 
   /// The module of a text. Numbers of parameters that the text does not show are looked up by name in `parameters`; those found nowhere
   /// have no data (`TensorContent.isMissing`, `Module.parametersWithoutData`).
+  ///
+  /// The types on the lines of nodes must be those that follow from the inputs (`TypeInference`), unless `checkingTypes` is false.
   /// - Throws: an invalid text's first fault, with line and column.
   public static func parse(
-    _ text: String, file: String? = nil, parameters: [String: TensorContent] = [:]
+    _ text: String, file: String? = nil, parameters: [String: TensorContent] = [:], checkingTypes: Bool = true
   ) throws(Diagnostic) -> Module {
-    try parse(bytes: Array(text.utf8), file: file, parameters: parameters)
+    try parse(bytes: Array(text.utf8), file: file, parameters: parameters, checkingTypes: checkingTypes)
   }
 
   /// The module of a text given as bytes of UTF-8; any bytes may come.
   public static func parse(
-    bytes: [UInt8], file: String? = nil, parameters: [String: TensorContent] = [:]
+    bytes: [UInt8], file: String? = nil, parameters: [String: TensorContent] = [:], checkingTypes: Bool = true
   ) throws(Diagnostic) -> Module {
     var parser = ModuleParser(lexer: ModuleLexer(bytes, file: file), stored: parameters)
-    return try parser.readModule()
+    try parser.readModule()
+    if checkingTypes { try parser.checkTypes() }
+    return parser.module
   }
 
   private init(lexer: ModuleLexer, stored: [String: TensorContent]) {
@@ -44,7 +48,7 @@ public struct ModuleParser {
 
   // MARK: the module
 
-  private mutating func readModule() throws(Diagnostic) -> Module {
+  private mutating func readModule() throws(Diagnostic) {
     try expect(word: "module")
     module.name = try readText("the name of the module")
     try expect("{")
@@ -59,7 +63,7 @@ public struct ModuleParser {
         let end = try lexer.next()
         guard end.token == .end else { throw unexpected(end, "nothing more after the module") }
         if module.opsets.isEmpty { module.opsets = ["": 20] }
-        return module
+        return
       case .word(let word):
         let hint = Suggestion.text(for: word, among: ["opset", "param", "func"])
         throw lexer.failure("a module has opset, param, then func, not '\(word)'\(hint)", at: head.start)
@@ -101,41 +105,42 @@ public struct ModuleParser {
     } else {
       content = TensorContent(TensorData([UInt8]()), element: type.element, shape: shape)
     }
-    module.parameters.append(Parameter(value: try define(name, type, at: start), content: content))
+    module.parameters.append(Parameter(value: try define(name, type, at: (start, typeStart)), content: content))
   }
 
   private mutating func readFunction() throws(Diagnostic) {
     try expect("(")
-    for (name, type, start) in try readInterface() { module.inputs.append(try define(name, type, at: start)) }
+    for (name, type, place) in try readInterface() { module.inputs.append(try define(name, type, at: place)) }
     let arrow = try lexer.next()
     guard arrow.token == .arrow else { throw unexpected(arrow, "'->' and the outputs") }
     try expect("(")
     let outputs = try readInterface()
     try expect("{")
     while try !lexer.take("}") { try readNode() }
-    for (name, type, start) in outputs {
+    for (name, type, place) in outputs {
       guard let id = ids[name] else {
         throw lexer.failure(
           "the output \(ModuleSpelling.value(name)) is made nowhere\(Suggestion.text(for: name, among: ids.keys.sorted()))",
-          at: start)
+          at: place.name)
       }
       let made = module[id].type
       guard made == type else {
         throw lexer.failure(
           "the output \(ModuleSpelling.value(name)) states \(ModuleSpelling.type(type)), where it is made \(ModuleSpelling.type(made))",
-          at: start)
+          at: place.name)
       }
       module.outputs.append(id)
     }
   }
 
-  private mutating func readInterface() throws(Diagnostic) -> [(name: String, type: TensorType, start: Int)] {
-    var result: [(name: String, type: TensorType, start: Int)] = []
+  private mutating func readInterface() throws(Diagnostic) -> [(name: String, type: TensorType, place: (name: Int, type: Int))] {
+    var result: [(name: String, type: TensorType, place: (name: Int, type: Int))] = []
     if try lexer.take(")") { return result }
     while true {
       let (name, start) = try readValueName("a value")
       try expect(":")
-      result.append((name, try readType().type, start))
+      let (type, typeStart) = try readType()
+      result.append((name, type, (start, typeStart)))
       if try lexer.take(",") { continue }
       try expect(")")
       return result
@@ -161,7 +166,7 @@ public struct ModuleParser {
       }
       operation = .opaque(Opaque(domain: opaque.domain, type: opaque.type, source: source))
     }
-    var types: [TensorType?] = []
+    var types: [(type: TensorType, start: Int)?] = []
     if !results.isEmpty {
       try expect(":")
       types = try readTypes(of: results)
@@ -170,7 +175,11 @@ public struct ModuleParser {
     if try lexer.take("@") { nodeName = try readText("the name of the node") }
     var outputs: [ValueID?] = []
     for (result, type) in zip(results, types) {
-      if let result, let type { outputs.append(try define(result.name, type, at: result.start)) } else { outputs.append(nil) }
+      if let result, let type {
+        outputs.append(try define(result.name, type.type, at: (result.start, type.start)))
+      } else {
+        outputs.append(nil)
+      }
     }
     module.nodes.append(
       Node(
@@ -242,15 +251,17 @@ public struct ModuleParser {
     throw lexer.failure("\(verb) \(Signature.describe(range, noun)), here are \(count)", at: start)
   }
 
-  private mutating func readTypes(of results: [(name: String, start: Int)?]) throws(Diagnostic) -> [TensorType?] {
-    var types: [TensorType?] = []
+  private mutating func readTypes(of results: [(name: String, start: Int)?]) throws(Diagnostic) -> [(
+    type: TensorType, start: Int
+  )?] {
+    var types: [(type: TensorType, start: Int)?] = []
     for (at, result) in results.enumerated() {
       if at > 0 { try expect(",") }
       if result == nil {
         try expect(word: "_")
         types.append(nil)
       } else {
-        types.append(try readType().type)
+        types.append(try readType())
       }
     }
     return types
@@ -291,15 +302,16 @@ public struct ModuleParser {
 
   // MARK: values
 
-  private mutating func define(_ name: String, _ type: TensorType, at start: Int) throws(Diagnostic) -> ValueID {
-    guard !name.isEmpty else { throw lexer.failure("a value must have a name", at: start) }
+  private mutating func define(_ name: String, _ type: TensorType, at place: (name: Int, type: Int)) throws(Diagnostic) -> ValueID
+  {
+    guard !name.isEmpty else { throw lexer.failure("a value must have a name", at: place.name) }
     if let earlier = ids[name] {
-      let place = lexer.failure("", at: starts[earlier.index]).place
-      throw lexer.failure("\(ModuleSpelling.value(name)) is made a second time, first at \(place)", at: start)
+      let first = lexer.failure("", at: places[earlier.index].name).place
+      throw lexer.failure("\(ModuleSpelling.value(name)) is made a second time, first at \(first)", at: place.name)
     }
     let id = module.add(Value(name: name, type: type))
     ids[name] = id
-    starts.append(start)
+    places.append(place)
     return id
   }
 
