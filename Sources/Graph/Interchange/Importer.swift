@@ -8,6 +8,20 @@ public struct Importer {
   /// Throws `invalid` for names that are made twice, never, or later than they are read, for operands and results that an operator does
   /// not have, and for types that do not fit; `unsupported` for sparse constants.
   public static func module(from model: NamedModel) throws(Diagnostic) -> Module {
+    do throws(Diagnostic) {
+      return try read(model)
+    } catch {
+      let opset = model.opsets[""] ?? model.opsets["ai.onnx"] ?? oldestOpset
+      guard opset < oldestOpset, error.kind == .invalid else { throw error }
+      let advice = "the model uses operator set \(opset), prunec reads \(oldestOpset) and newer: convert it first"
+      throw Diagnostic(.unsupported, "\(error.message) (\(advice))", at: error.place, file: error.file)
+    }
+  }
+
+  /// Models of older operator sets are read as far as their operators mean the same.
+  private static let oldestOpset = 11
+
+  private static func read(_ model: NamedModel) throws(Diagnostic) -> Module {
     var importer = Importer(model)
     try importer.readParameters()
     try importer.readInputs()
