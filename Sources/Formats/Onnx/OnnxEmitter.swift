@@ -147,21 +147,26 @@ struct OnnxEmitter {
 
   /// The value info of an intermediate value; nil when it is dropped.
   private func intermediate(_ field: WireField, _ original: OnnxDocument, gone: Set<String>) throws(Diagnostic) -> WireMessage? {
-    let value = try original.store.reading { (bytes) throws(Diagnostic) -> NamedValue in
-      try OnnxReader(bytes: bytes, store: original.store, folder: nil, tensors: [:]).valueInfo(field.payload)
+    let name = try original.store.reading { (bytes) throws(Diagnostic) -> String in
+      var name = ""
+      var reader = WireReader(bytes, field.payload)
+      while let field = try reader.next() { if field.number == 1 { name = try field.text(bytes) } }
+      return name
     }
-    if gone.contains(value.name) { return nil }
-    let type =
-      model.valueTypes[value.name] ?? initializers[value.name].map { changedType(at: $0, from: value.type) } ?? value.type
-    if !type.isRanked && type != value.type { return nil }
-    return try valueInfo(field, value.type, type)
+    let stated = original.model.valueTypes[name] ?? .unranked(.unknown)
+    if gone.contains(name) { return nil }
+    let type = model.valueTypes[name] ?? initializers[name].map { changedType(at: $0, from: stated) } ?? stated
+    if !type.isRanked && type != stated { return nil }
+    return try valueInfo(field, stated, type)
   }
 
   /// Values that the file's nodes make and the model's do not.
   private func vanishedResults(_ original: OnnxDocument) -> Set<String> {
-    guard !original.model.valueTypes.isEmpty else { return [] }
-    var gone = Set(original.model.nodes.lazy.flatMap(\.outputs))
-    for node in model.nodes { for name in node.outputs { gone.remove(name) } }
+    let (old, new) = (original.model.nodes, model.nodes)
+    if original.model.valueTypes.isEmpty { return [] }
+    if old.count == new.count && zip(old, new).allSatisfy({ $0.outputs == $1.outputs }) { return [] }
+    var gone = Set(old.lazy.flatMap(\.outputs))
+    for node in new { for name in node.outputs { gone.remove(name) } }
     for tensor in model.initializers { gone.remove(tensor.name) }
     return gone
   }

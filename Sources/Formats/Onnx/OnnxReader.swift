@@ -12,6 +12,8 @@ struct OnnxReader {
   var records: [OnnxDocument.Initializer] = []
   /// Tensors inside nodes and subgraphs whose numbers lie elsewhere, by where their message starts.
   var displaced: [Int: OnnxDocument.Displaced] = [:]
+  /// Symbolic dimensions that were read before.
+  var extents: [String: Extent] = [:]
   private var opsets: [String: Int] = [:]
 
   /// Graphs inside graphs go no deeper than this.
@@ -89,6 +91,13 @@ struct OnnxReader {
       throw Diagnostic(.invalid, "graphs are nested more than \(OnnxReader.maximumDepth) deep", at: .byte(range.lowerBound))
     }
     var model = NamedModel(name: "", opsets: opsets)
+    var (nodeCount, typeCount) = (0, 0)
+    var counter = WireReader(bytes, range)
+    while let field = try counter.next() {
+      if field.number == 1 { nodeCount += 1 } else if field.number == 13 { typeCount += 1 }
+    }
+    model.nodes.reserveCapacity(min(nodeCount, 1 << 18))
+    model.valueTypes.reserveCapacity(min(typeCount, 1 << 18))
     var reader = WireReader(bytes, range)
     while let field = try reader.next() {
       switch field.number {

@@ -2,7 +2,7 @@ import Graph
 
 extension OnnxReader {
   /// Reads a ValueInfoProto. What is no tensor, or states no type, is unranked.
-  func valueInfo(_ range: Range<Int>) throws(Diagnostic) -> NamedValue {
+  mutating func valueInfo(_ range: Range<Int>) throws(Diagnostic) -> NamedValue {
     var name = ""
     var type: Range<Int>?
     var reader = WireReader(bytes, range)
@@ -17,7 +17,7 @@ extension OnnxReader {
     return NamedValue(name: name, type: try valueType(type, of: name))
   }
 
-  private func valueType(_ range: Range<Int>, of name: String) throws(Diagnostic) -> TensorType {
+  private mutating func valueType(_ range: Range<Int>, of name: String) throws(Diagnostic) -> TensorType {
     var reader = WireReader(bytes, range)
     while let field = try reader.next() {
       if field.number == 1 { return try tensorType(try field.message(), of: name) }
@@ -25,7 +25,7 @@ extension OnnxReader {
     return .unranked(.unknown)
   }
 
-  private func tensorType(_ range: Range<Int>, of name: String) throws(Diagnostic) -> TensorType {
+  private mutating func tensorType(_ range: Range<Int>, of name: String) throws(Diagnostic) -> TensorType {
     var code = 0
     var extents: [Extent]?
     var reader = WireReader(bytes, range)
@@ -43,7 +43,7 @@ extension OnnxReader {
     return extents.map { TensorType(element, $0) } ?? .unranked(element)
   }
 
-  private func shape(_ range: Range<Int>, of name: String) throws(Diagnostic) -> [Extent] {
+  private mutating func shape(_ range: Range<Int>, of name: String) throws(Diagnostic) -> [Extent] {
     var extents: [Extent] = []
     var reader = WireReader(bytes, range)
     while let field = try reader.next() {
@@ -53,7 +53,7 @@ extension OnnxReader {
     return extents
   }
 
-  private func extent(_ range: Range<Int>, axis: Int, of name: String) throws(Diagnostic) -> Extent {
+  private mutating func extent(_ range: Range<Int>, axis: Int, of name: String) throws(Diagnostic) -> Extent {
     var extent: Extent?
     var reader = WireReader(bytes, range)
     while let field = try reader.next() {
@@ -64,11 +64,19 @@ extension OnnxReader {
         extent = Extent(number)
       case 2:
         let text = try field.text(bytes)
-        if !text.isEmpty { extent = OnnxReader.extent(symbolic: text) }
+        if !text.isEmpty { extent = symbolicExtent(text) }
       default: break
       }
     }
     return extent ?? .symbol("?\(name).\(axis)")
+  }
+
+  /// The extent of a name; most names come many times.
+  private mutating func symbolicExtent(_ text: String) -> Extent {
+    if let known = extents[text] { return known }
+    let extent = OnnxReader.extent(symbolic: text)
+    extents[text] = extent
+    return extent
   }
 
   /// What an exporter wrote for a dimension. Absurdly long sums are symbols of their own, so that no product of them explodes.

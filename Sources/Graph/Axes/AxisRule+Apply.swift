@@ -283,6 +283,7 @@ private struct Application<Solver: AxisSolver> {
 
   /// The axes of every result somebody asked for; nil when a rank does not fit.
   mutating func results() -> [[Layout]?]? {
+    for slot in runs.indices where runLengths[slot] == nil && !runs[slot].isEmpty { runLengths[slot] = runs[slot].count }
     var all: [[Layout]?] = []
     for index in node.outputs.indices {
       guard let type = solver.type(ofOutput: index) else {

@@ -6,47 +6,39 @@ public struct Extent: Hashable, Sendable {
   /// A product of symbols, in ascending order, with repetition; empty for the constant term.
   typealias Monomial = [String]
 
-  private enum Form: Hashable, Sendable {
-    case constant(Int)
-    /// At least one monomial with symbols; no zero coefficients.
-    indirect case polynomial([Monomial: Int])
-  }
-
-  private let form: Form
+  /// The number; 0 where symbols take part.
+  private let number: Int
+  /// Where symbols take part: at least one monomial with symbols, no zero coefficients.
+  private let polynomial: [Monomial: Int]?
 
   /// A fixed number of indices.
-  public init(_ number: Int) { form = .constant(number) }
+  public init(_ number: Int) {
+    self.number = number
+    polynomial = nil
+  }
 
   /// A length known only when the model runs, by name.
   public static func symbol(_ name: String) -> Extent { Extent([[name]: 1]) }
 
   /// The sum of the given terms.
   init(_ terms: [Monomial: Int]) {
-    let terms = terms.filter { $0.value != 0 }
+    let terms = terms.contains { $0.value == 0 } ? terms.filter { $0.value != 0 } : terms
     if terms.isEmpty {
-      form = .constant(0)
+      (number, polynomial) = (0, nil)
     } else if terms.count == 1, let number = terms[[]] {
-      form = .constant(number)
+      (self.number, polynomial) = (number, nil)
     } else {
-      form = .polynomial(terms)
+      (number, polynomial) = (0, terms)
     }
   }
 
   /// Coefficients of the polynomial, none of them zero; the number stands under the empty product.
   var terms: [Monomial: Int] {
-    switch form {
-    case .constant(let number): number == 0 ? [:] : [[]: number]
-    case .polynomial(let terms): terms
-    }
+    polynomial ?? (number == 0 ? [:] : [[]: number])
   }
 
   /// The number, when no symbol takes part.
-  public var constant: Int? {
-    switch form {
-    case .constant(let number): number
-    case .polynomial: nil
-    }
-  }
+  public var constant: Int? { polynomial == nil ? number : nil }
 
   /// True for a fixed number.
   public var isConstant: Bool { constant != nil }
@@ -56,7 +48,7 @@ public struct Extent: Hashable, Sendable {
 
   /// The sum; symbolic on overflow of Int, so that absurd sizes are never equal to real ones.
   public static func + (a: Extent, b: Extent) -> Extent {
-    if case .constant(let x) = a.form, case .constant(let y) = b.form {
+    if let x = a.constant, let y = b.constant {
       let (sum, overflow) = x.addingReportingOverflow(y)
       return overflow ? .symbol("overflow(\(x)+\(y))") : Extent(sum)
     }
@@ -70,7 +62,7 @@ public struct Extent: Hashable, Sendable {
 
   /// The product; symbolic on overflow.
   public static func * (a: Extent, b: Extent) -> Extent {
-    if case .constant(let x) = a.form, case .constant(let y) = b.form {
+    if let x = a.constant, let y = b.constant {
       let (product, overflow) = x.multipliedReportingOverflow(by: y)
       return overflow ? .symbol("overflow(\(x)*\(y))") : Extent(product)
     }
@@ -90,7 +82,7 @@ public struct Extent: Hashable, Sendable {
   public func dividedExactly(by divisor: Extent) -> Extent? {
     // Apart from 0, only −1 can overflow a division.
     if divisor == Extent(-1) { return Extent(0) - self }
-    if case .constant(let x) = form, case .constant(let y) = divisor.form {
+    if let x = constant, let y = divisor.constant {
       return y != 0 && x % y == 0 ? Extent(x / y) : nil
     }
     if self == divisor { return Extent(1) }

@@ -26,6 +26,7 @@ extension Generation {
     guard let start = context.known(0), let first = start.wholes?.first, let step = context.known(2)?.wholes?.first else {
       throw context.failure("the range shrinks, but where it starts is not known")
     }
-    if let limit = KnownValue(shape: start.shape, entries: [.whole(first + step * new)]) { context.require(input: 1, limit) }
+    let shape = context.known(1)?.shape ?? start.shape
+    if let limit = KnownValue(shape: shape, entries: [.whole(first + step * new)]) { context.require(input: 1, limit) }
   }
 }

@@ -55,25 +55,27 @@ extension Generation: OperatorRules {
 }
 
 extension Generation {
-  private static func constantOfShape(_ context: inout InferenceContext) throws(Diagnostic) {
-    var element = ElementType.f32
-    var entry = KnownValue.Entry.real(0)
-    if let value = context.attributes[.value] {
-      guard case .tensor(let type, let data) = value, let shape = type.staticShape, type.elementCount == Extent(1) else {
-        throw context.failure("value is no tensor of one number")
-      }
-      element = type.element
-      entry = KnownValue(TensorContent(data, element: element, shape: shape))?.entries.first ?? .unknown
+  /// The one number that the attribute `value` holds, and its type; a zero of 32 bits where it is left out.
+  private static func filler(_ context: InferenceContext) throws(Diagnostic) -> (ElementType, KnownValue.Entry) {
+    guard let value = context.attributes[.value] else { return (.f32, .real(0)) }
+    guard case .tensor(let type, let data) = value, let shape = type.staticShape, type.elementCount == Extent(1) else {
+      throw context.failure("value is no tensor of one number")
     }
+    let content = TensorContent(data, element: type.element, shape: shape)
+    return (type.element, KnownValue(content)?.entries.first ?? .unknown)
+  }
+
+  private static func constantOfShape(_ context: inout InferenceContext) throws(Diagnostic) {
+    let (element, filler) = try Self.filler(context)
     guard let entries = try context.extentEntries(0) else { return context.set(0, .unranked(element)) }
-    var shape: [Extent] = []
-    for (axis, entry) in entries.enumerated() {
-      let extent = entry.whole ?? context.unknownExtent(axis: axis)
-      try context.require(extent.constant.map { $0 >= 0 } ?? true, "axis \(axis) is to have the negative extent \(extent)")
-      shape.append(extent)
+    let shape = entries.indices.map { entries[$0].whole ?? context.unknownExtent(axis: $0) }
+    for axis in shape.indices {
+      if let number = shape[axis].constant, number < 0 {
+        throw context.failure("axis \(axis) is to have the negative extent \(number)")
+      }
     }
     context.set(0, element, shape)
-    if let numbers = TensorType(element, shape).staticShape { context.setKnown(0, KnownValue.filled(numbers, with: entry)) }
+    if let numbers = TensorType(element, shape).staticShape { context.setKnown(0, KnownValue.filled(numbers, with: filler)) }
   }
 
   private static func shape(_ context: inout InferenceContext) throws(Diagnostic) {
@@ -87,24 +89,33 @@ extension Generation {
 
   private static func range(_ context: inout InferenceContext) throws(Diagnostic) {
     let element = try context.type(0).element
-    let bounds = [context.known(0), context.known(1), context.known(2)].map { $0?.entries.count == 1 ? $0?.entries[0] : nil }
-    if let start = bounds[0]?.exactWhole, let limit = bounds[1]?.exactWhole, let delta = bounds[2]?.exactWhole {
-      try context.require(delta != Extent(0), "the step is 0")
-      let count = Self.count(from: start, to: limit, by: delta) ?? context.unknownExtent(axis: 0)
-      context.set(0, element, [count])
-      guard let number = count.constant, number <= KnownValue.limit else { return }
-      let entries = (0..<number).map { at in
-        let entry = start + delta * Extent(at)
-        return entry.constant.flatMap { element.isFloat ? .real(Double($0)) : nil } ?? KnownValue.Entry.whole(entry)
-      }
-      return context.setKnown(0, KnownValue(shape: [number], entries: entries))
+    let bounds = (0..<3).map { context.known($0)?.entries.first ?? .unknown }
+    if bounds[2].number == 0 { throw context.failure("the step is 0") }
+    let wholes = bounds.compactMap(\.exactWhole)
+    if wholes.count == 3 {
+      let count = count(from: wholes[0], to: wholes[1], by: wholes[2])
+      context.set(0, element, [count ?? context.unknownExtent(axis: 0)])
+      if let number = count?.constant { context.setKnown(0, steps(number, from: wholes[0], by: wholes[2], element)) }
+      return
     }
-    if let start = bounds[0]?.number, let limit = bounds[1]?.number, let delta = bounds[2]?.number {
-      try context.require(delta != 0, "the step is 0")
-      let count = ((limit - start) / delta).rounded(.up)
-      if count.isFinite, count < 0x1p52 { return context.set(0, element, [Extent(max(0, Int(count)))]) }
+    context.set(0, element, [count(of: bounds.compactMap(\.number)) ?? context.unknownExtent(axis: 0)])
+  }
+
+  /// How many steps real bounds give; nil where not all are known.
+  private static func count(of bounds: [Double]) -> Extent? {
+    guard bounds.count == 3 else { return nil }
+    let count = ((bounds[1] - bounds[0]) / bounds[2]).rounded(.up)
+    return count.isFinite && count < 0x1p52 ? Extent(max(0, Int(count))) : nil
+  }
+
+  private static func steps(_ count: Int, from start: Extent, by delta: Extent, _ element: ElementType) -> KnownValue? {
+    guard count <= KnownValue.limit else { return nil }
+    let entries = (0..<count).map { at -> KnownValue.Entry in
+      let whole = start + delta * Extent(at)
+      if element.isFloat, let number = whole.constant { return .real(Double(number)) }
+      return .whole(whole)
     }
-    context.set(0, element, [context.unknownExtent(axis: 0)])
+    return KnownValue(shape: [count], entries: entries)
   }
 
   /// How many steps there are; nil where that is not decided by the symbols' names alone.

@@ -30,14 +30,14 @@ extension MatrixProduct {
     else { return solver.freezeNode(.unsupported("an einsum whose equation cannot be read")) }
     var layouts: [EinsumEquation.Axis: Layout] = [:]
     var single: [EinsumEquation.Axis: Layout] = [:]
-    var operands: [Set<EinsumEquation.Axis>] = []
+    var operands: [[EinsumEquation.Axis]] = []
     for index in node.inputs.indices {
       let shape = solver.shape(ofInput: index)
       let axes = solver.axes(ofInput: index)
       guard equation.operands.indices.contains(index), axes.count == shape.count,
         let labels = EinsumEquation.axes(equation.operands[index], rank: shape.count)
       else { return solver.freezeNode(.unsupported("an einsum whose operands do not fit its equation")) }
-      var seen: Set<EinsumEquation.Axis> = []
+      var seen: [EinsumEquation.Axis] = []
       for (at, label) in labels.enumerated() {
         if seen.contains(label) {
           solver.freeze(axes[at], .unsupported("it is part of a diagonal"))
@@ -47,25 +47,28 @@ extension MatrixProduct {
           single[label] = axes[at]
           continue
         }
-        seen.insert(label)
+        seen.append(label)
         if let known = layouts[label] { solver.tie(known, axes[at]) } else { layouts[label] = axes[at] }
       }
       operands.append(seen)
     }
     solver.give(
-      resultLabels.enumerated().map { at, label in layouts[label] ?? single[label] ?? solver.fixed(result.shape[at], .structure) })
+      resultLabels.enumerated().map { at, label in layouts[label] ?? single[label] ?? solver.fixed(result.shape[at], .structure) }
+    )
     if operands.count == 2 { noteEinsum(solver, layouts, operands[0], operands[1], Set(resultLabels)) }
   }
 
   private func noteEinsum(
-    _ solver: some AxisSolver, _ layouts: [EinsumEquation.Axis: Layout], _ left: Set<EinsumEquation.Axis>,
-    _ right: Set<EinsumEquation.Axis>, _ result: Set<EinsumEquation.Axis>
+    _ solver: some AxisSolver, _ layouts: [EinsumEquation.Axis: Layout], _ left: [EinsumEquation.Axis],
+    _ right: [EinsumEquation.Axis],
+    _ result: Set<EinsumEquation.Axis>
   ) {
-    func list(_ labels: Set<EinsumEquation.Axis>) -> [Layout] { labels.compactMap { layouts[$0] } }
-    let shared = left.intersection(right)
+    func list(_ axes: [EinsumEquation.Axis], shared: Bool, kept: Bool, with other: [EinsumEquation.Axis]) -> [Layout] {
+      axes.filter { other.contains($0) == shared && result.contains($0) == kept }.compactMap { layouts[$0] }
+    }
     noteProduct(
       solver, leftIsWeight: solver.isParameterOnly(input: 0), rightIsWeight: solver.isParameterOnly(input: 1),
-      contracted: list(shared.subtracting(result)), batch: list(shared.intersection(result)),
-      leftFree: list(left.subtracting(right).intersection(result)), rightFree: list(right.subtracting(left).intersection(result)))
+      contracted: list(left, shared: true, kept: false, with: right), batch: list(left, shared: true, kept: true, with: right),
+      leftFree: list(left, shared: false, kept: true, with: right), rightFree: list(right, shared: false, kept: true, with: left))
   }
 }

@@ -162,6 +162,7 @@ extension Pooling: OperatorRules {
   private static func inferShortTimeFourier(_ signal: TensorType, _ context: inout InferenceContext) throws(Diagnostic) {
     try context.require(rank: 3, of: signal, "the signal")
     let step = context.wholes(operand: 1)?.first
+    if let number = step?.constant { try context.require(number > 0, "frame_step is \(number), which is not positive") }
     let window = context.optionalType(2)
     if let window { try context.require(rank: 1, of: window, "the window") }
     var length = window?.shape.first ?? signal.shape[1]

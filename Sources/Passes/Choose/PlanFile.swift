@@ -212,31 +212,3 @@ public enum JSONText {
     return result + "\""
   }
 }
-
-/// What a misspelt word was probably meant to be.
-public enum Suggestion {
-  /// The nearest word by edit distance, when it is near enough to be worth saying.
-  public static func nearest(to word: String, among words: [String]) -> String? {
-    let limit = max(1, word.count / 3)
-    let near = words.map { ($0, distance(word, $0, limit: limit)) }.filter { $0.1 <= limit }
-    return near.min { $0.1 < $1.1 }?.0
-  }
-
-  /// Insertions, deletions and replacements between two words; more than `limit` may be said as `limit + 1`.
-  private static func distance(_ a: String, _ b: String, limit: Int) -> Int {
-    let a = Array(a.utf8)
-    let b = Array(b.utf8)
-    if abs(a.count - b.count) > limit { return limit + 1 }
-    var row = Array(0...b.count)
-    for (i, x) in a.enumerated() {
-      var diagonal = row[0]
-      row[0] = i + 1
-      for (j, y) in b.enumerated() {
-        let next = min(row[j + 1] + 1, row[j] + 1, diagonal + (x == y ? 0 : 1))
-        diagonal = row[j + 1]
-        row[j + 1] = next
-      }
-    }
-    return row[b.count]
-  }
-}

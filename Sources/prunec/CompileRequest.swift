@@ -1,0 +1,112 @@
+import Graph
+import Passes
+
+/// What a call of `compile` asks for, checked as far as it can be before a model is read.
+struct CompileRequest {
+  let model: String
+  /// Where the smaller model goes; nil for a dry run without.
+  let output: String?
+  var choice = ChoiceOptions()
+  var criterion = Criterion.l2
+  var seed: UInt64 = 0
+  /// Where the plan goes.
+  let planOutput: String?
+  /// The plan to carry out.
+  let planInput: String?
+  let isStrict: Bool
+  let isDryRun: Bool
+  let isTimed: Bool
+  /// Passes after which the module is shown.
+  let shownPasses: Set<String>
+
+  init(_ invocation: Invocation) throws(Diagnostic) {
+    model = try invocation.model()
+    isDryRun = invocation.has(.dryRun)
+    isStrict = invocation.has(.strict)
+    isTimed = invocation.has(.timing)
+    output = invocation.text(.output)
+    planOutput = invocation.text(.plan)
+    planInput = invocation.text(.apply)
+    if output == nil, !isDryRun {
+      throw Diagnostic(.usage, "-o is missing: prunec \(quoted(model)) -o SMALLER (or --dry-run, to write nothing)")
+    }
+    if let output {
+      _ = try ModelFile.outputFormat(of: output)
+      if output == planOutput { throw Diagnostic(.usage, "-o and --plan name the same file; the plan needs one of its own", file: output) }
+    }
+    shownPasses = try Self.shownPasses(invocation)
+    _ = try invocation.number(.stopAfterEdit, least: 0)
+    try Self.checkConflicts(invocation)
+    choice = try Self.choice(invocation)
+    criterion = try invocation.word(.criterion, as: Criterion.self) ?? .l2
+    if let text = invocation.text(.seed) {
+      guard let number = UInt64(text) else {
+        throw Diagnostic(.usage, "--seed \(text): a whole number from 0 to \(UInt64.max) is expected")
+      }
+      seed = number
+    }
+  }
+
+  private static func shownPasses(_ invocation: Invocation) throws(Diagnostic) -> Set<String> {
+    guard let wanted = invocation.text(.printAfter) else { return [] }
+    let passes = Pipeline.compile.map(\.name)
+    if invocation.has(.json) { throw Diagnostic(.usage, "--print-after and --json both write to standard output; choose one") }
+    if wanted == "all" { return Set(passes) }
+    guard passes.contains(wanted) else {
+      throw Diagnostic(
+        .usage, "--print-after \(wanted): no such pass\(meant(wanted, among: passes) ?? "; they are \(passes.joined(separator: ", "))")")
+    }
+    return [wanted]
+  }
+
+  private static func checkConflicts(_ invocation: Invocation) throws(Diagnostic) {
+    let isRatio = invocation.texts(.ratio).contains { !$0.contains("=") }
+    let budgets = [isRatio ? Option.ratio : nil, invocation.has(.keepParams) ? .keepParams : nil, invocation.has(.keepFlops) ? .keepFlops : nil]
+      .compactMap { $0?.entry.name }
+    if budgets.count > 1 {
+      throw Diagnostic(.usage, "\(budgets.joined(separator: " and ")) say the same thing twice; give one budget")
+    }
+    guard invocation.has(.apply) else { return }
+    let choosing: [Option] = [
+      .ratio, .maxRatio, .keepParams, .keepFlops, .roundTo, .minKeep, .scope, .criterion, .seed, .only, .ignore, .kinds,
+    ]
+    if let other = choosing.first(where: invocation.has) {
+      throw Diagnostic(.usage, "--apply carries out a plan as it is, so \(other.entry.name) has nothing to choose; leave one of them out")
+    }
+  }
+
+  private static func choice(_ invocation: Invocation) throws(Diagnostic) -> ChoiceOptions {
+    var choice = ChoiceOptions()
+    var general: Double?
+    for text in invocation.texts(.ratio) {
+      if let equals = text.lastIndex(of: "=") {
+        let pattern = trimmed(String(text[..<equals]))
+        if pattern.isEmpty { throw Diagnostic(.usage, "--ratio \(text): a pattern is missing before '='") }
+        let ratio = try ShareBounds.removed.read(String(text[text.index(after: equals)...]), shown: "--ratio \(text)")
+        choice.ratios.append((pattern: Glob(pattern), ratio: ratio))
+      } else if general == nil {
+        general = try ShareBounds.removed.read(text, shown: "--ratio \(text)")
+      } else {
+        throw Diagnostic(.usage, "--ratio is given twice; only --ratio PATTERN=R may be repeated")
+      }
+    }
+    if let general { choice.budget = .ratio(general) }
+    if let share = try invocation.share(.keepParams, .kept) { choice.budget = .parameters(share) }
+    if let share = try invocation.share(.keepFlops, .kept) { choice.budget = .multiplyAdds(share) }
+    if let ratio = try invocation.share(.maxRatio, .removed) { choice.largestRatio = ratio }
+    choice.rounding = try invocation.number(.roundTo, least: 1)
+    if let least = try invocation.number(.minKeep, least: 1) { choice.least = least }
+    choice.scope = try invocation.word(.scope, as: Scope.self) ?? .local
+    choice.only = try invocation.list(.only).map(Glob.init)
+    choice.ignored = try invocation.list(.ignore).map(Glob.init)
+    let kinds = try invocation.list(.kinds)
+    if kinds.contains("all") {
+      choice.kinds = Set(GroupKind.allCases)
+    } else if !kinds.isEmpty {
+      var wanted: Set<GroupKind> = []
+      for kind in kinds { wanted.insert(try Invocation.word(kind, .kinds, as: GroupKind.self)) }
+      choice.kinds = wanted
+    }
+    return choice
+  }
+}

@@ -1,0 +1,157 @@
+import Formats
+import Foundation
+import Graph
+import Passes
+
+/// `prunec MODEL -o SMALLER`: reads, chooses, shrinks, writes, reports.
+struct CompileVerb {
+  private let request: CompileRequest
+  private let console: Console
+  private let isJson: Bool
+  private let stopsAfterEdit: Bool
+
+  init(_ invocation: Invocation, _ console: Console) throws(Diagnostic) {
+    request = try CompileRequest(invocation)
+    self.console = console
+    isJson = invocation.has(.json)
+    stopsAfterEdit = invocation.has(.stopAfterEdit)
+  }
+
+  func run() throws(Diagnostic) {
+    let progress = ProgressBar(console)
+    defer { progress.finish() }
+    var timing = Timing()
+    if stopsAfterEdit { console.note("--stop-after-edit has no effect yet: no pass of this version rewrites edit by edit") }
+    progress.report("reading \(request.model)")
+    let file = try ModelFile.read(request.model)
+    if let output = request.output { try file.checkOutput(output) }
+    try checkPlanOutput(file)
+    timing.add("read")
+    var options = CompileOptions()
+    options.choice = request.choice
+    options.criterion = request.criterion
+    options.seed = request.seed
+    options.plan = try plan(for: file)
+    options.progress = { progress.report($0, $1 > 0 ? $1 : nil) }
+    if options.plan != nil { timing.add("read plan") }
+    var compilation = Compilation(file.module, options: options)
+    do throws(Diagnostic) {
+      try Pipeline.run(Pipeline.compile, on: &compilation) { (pass, compilation, _) throws(Diagnostic) in
+        timing.add(pass.name)
+        try look(at: compilation, after: pass, progress)
+      }
+    } catch {
+      // What is wrong with a plan is wrong in the plan's file.
+      let isPlan = compilation.solution != nil && compilation.plan == nil
+      throw error.inFile(isPlan ? request.planInput ?? request.model : request.model)
+    }
+    var written: Int?
+    if let output = request.output, !request.isDryRun {
+      progress.report("writing \(output)")
+      written = try file.write(compilation.module, to: output)
+      timing.add("write")
+    }
+    try writePlan(compilation, file, progress)
+    if request.planOutput != nil { timing.add("write plan") }
+    progress.finish()
+    let report = try CompileReport(compilation, file, request, written: written, timing: timing, console)
+    if isJson {
+      try console.report(report.json.text() + "\n")
+    } else if !console.isQuiet {
+      try console.report(report.lines.joined(separator: "\n") + "\n")
+    }
+    if request.isTimed, !isJson { Console.complain(timing.lines.joined(separator: "\n")) }
+  }
+
+  /// What is asked for between passes: the text of the module, and the refusals of `--strict` and of patterns that match nothing.
+  private func look(at compilation: Compilation, after pass: Pass, _ progress: ProgressBar) throws(Diagnostic) {
+    if request.shownPasses.contains(pass.name) {
+      progress.clear()
+      try console.report("// after \(pass.name): \(pass.summary)\n" + ModulePrinter.print(compilation.module, options: .names) + "\n")
+    }
+    guard let solution = compilation.solution, compilation.plan == nil, compilation.scores == nil else { return }
+    if let glob = request.choice.patternsWithoutMatch(in: solution).first {
+      let known = solution.groups.map(\.name) + solution.module.parameters.map { solution.module[$0.value].name }
+      throw Diagnostic(
+        .usage, "the pattern '\(glob.pattern)' matches no group and no tensor\(meant(glob.pattern, among: known) ?? "; 'prunec groups' lists them")")
+    }
+    guard request.isStrict else { return }
+    let coverage = Coverage(solution)
+    let count = coverage.givenUp.count
+    guard count > 0 else { return }
+    progress.finish()
+    let frozen = FrozenReport(coverage, SolutionNames(solution), console)
+    if !console.isQuiet, !isJson { try console.report(frozen.lines(limit: Int.max, more: nil).joined(separator: "\n") + "\n") }
+    throw Diagnostic(
+      .refused, "--strict: prunec had to give up in \(Wording.plural(count, "place")), nothing is written; "
+        + "'prunec groups \(quoted(request.model))' lists them")
+  }
+
+  // MARK: Plans
+
+  private func plan(for file: ModelFile) throws(Diagnostic) -> PlanFile? {
+    guard let path = request.planInput else { return nil }
+    do throws(Diagnostic) {
+      let bytes = try MappedFile.open(path).withUnsafeBytes { Data($0) }
+      let plan = try PlanFile(reading: bytes)
+      guard let digest = plan.digest, !digest.isEmpty else { return plan }
+      guard let own = try file.digest() else {
+        console.note("\(path): cannot be checked against \(request.model), which does not say what ONNX file it came from")
+        return plan
+      }
+      if digest.lowercased() != own {
+        throw Diagnostic(
+          .invalid, "the plan was made for another model (sha256 \(digest.prefix(12))…, but \(request.model) has \(own.prefix(12))…); "
+            + "give that model, or make a new plan with --plan")
+      }
+      return plan
+    } catch {
+      throw error.inFile(path)
+    }
+  }
+
+  private func checkPlanOutput(_ file: ModelFile) throws(Diagnostic) {
+    guard let path = request.planOutput, !request.isDryRun else { return }
+    let folder = URL(fileURLWithPath: path).deletingLastPathComponent().path
+    if !FileManager.default.fileExists(atPath: folder) {
+      throw Diagnostic(.unwritable, "cannot be written: there is no folder \(folder)", file: path)
+    }
+  }
+
+  private func writePlan(_ compilation: Compilation, _ file: ModelFile, _ progress: ProgressBar) throws(Diagnostic) {
+    guard let path = request.planOutput, !request.isDryRun, let plan = compilation.plan, let solution = compilation.solution else { return }
+    progress.report("writing \(path)")
+    let survivors = Set(compilation.module.parameters.map { compilation.module[$0.value].name })
+    let name = URL(fileURLWithPath: request.model).lastPathComponent
+    let text = PlanFile.text(plan: plan, solution: solution, survivors: survivors, file: name, digest: try file.digest() ?? "")
+    let inputs = file.files + [request.planInput, request.output].compactMap { $0 }
+    try AtomicFile.write(to: path, notOver: inputs) { try $0.write(Array(text.utf8)) }
+  }
+}
+
+/// How long each step took.
+struct Timing {
+  private let clock = ContinuousClock()
+  private var last: ContinuousClock.Instant
+  private(set) var steps: [(name: String, seconds: Double)] = []
+
+  init() { last = clock.now }
+
+  /// Ends a step.
+  mutating func add(_ name: String) {
+    let now = clock.now
+    steps.append((name, (now - last) / .seconds(1)))
+    last = now
+  }
+
+  /// Seconds of all steps.
+  var total: Double { steps.reduce(0) { $0 + $1.seconds } }
+
+  /// A table of the steps.
+  var lines: [String] {
+    var table = TextTable([.left, .right])
+    for step in steps { table.add([step.name, "\(Wording.fixed(step.seconds, 3)) s"]) }
+    table.add(["total", "\(Wording.fixed(total, 3)) s"])
+    return table.lines
+  }
+}

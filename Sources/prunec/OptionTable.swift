@@ -1,0 +1,141 @@
+import Passes
+
+/// Every option of the command: this table drives parsing, help and completions.
+enum Option: CaseIterable, Sendable, Hashable {
+  case output, ratio, maxRatio, keepParams, keepFlops
+  case roundTo, minKeep, scope, criterion, seed
+  case only, ignore, kinds
+  case plan, apply, strict, dryRun
+  case json, quiet, timing, printAfter, stopAfterEdit
+  case help, version
+
+  /// Names, argument and meaning.
+  var entry: OptionEntry {
+    switch self {
+    case .output: OptionEntry("--output", ["-o"], .file("FILE"), "where the result goes; its ending (.onnx, .ir) is its format")
+    case .ratio:
+      OptionEntry(
+        "--ratio", ["--pruning-ratio"], .text("[PATTERN=]R"), isList: true,
+        "share of every group's indices to remove, 0 to below 1 (0.5); with a pattern, for the groups and tensors it matches")
+    case .maxRatio: OptionEntry("--max-ratio", [], .text("R"), "no group loses a larger share than this")
+    case .keepParams: OptionEntry("--keep-params", [], .text("S"), "keep this share of the parameters, instead of a ratio")
+    case .keepFlops: OptionEntry("--keep-flops", [], .text("S"), "keep this share of the multiply-adds, instead of a ratio")
+    case .roundTo:
+      OptionEntry(
+        "--round-to", [], .text("N"),
+        "round counts to multiples of N (8 for channels, hidden and width groups of 64 or more; 1: no rounding)")
+    case .minKeep: OptionEntry("--min-keep", [], .text("N"), "no group keeps fewer indices than N (1)")
+    case .scope:
+      OptionEntry(
+        "--scope", [], .choice("SCOPE", Scope.allCases.map(\.rawValue)),
+        "who competes: each group by itself (local), all together (global), those of equal structure (isomorphic)")
+    case .criterion:
+      OptionEntry("--criterion", [], .choice("NAME", Criterion.allCases.map(\.rawValue)), "what makes an index worth keeping (l2)")
+    case .seed: OptionEntry("--seed", [], .text("N"), "seed of everything random (0)")
+    case .only:
+      OptionEntry("--only", [], .text("GLOB,.."), isList: true, "prune only groups that match, by their own name or a tensor's")
+    case .ignore: OptionEntry("--ignore", ["--ignored-layers"], .text("GLOB,.."), isList: true, "leave groups that match as they are")
+    case .kinds:
+      OptionEntry(
+        "--kinds", [], .choices("KIND,..", ["all"] + GroupKind.allCases.map(\.rawValue)), isList: true,
+        "prune groups of these kinds, instead of the default choice")
+    case .plan: OptionEntry("--plan", [], .file("OUT.json"), "write which indices were kept, and how every tensor is made of them")
+    case .apply: OptionEntry("--apply", [], .file("IN.json"), "carry out a plan instead of choosing")
+    case .strict: OptionEntry("--strict", [], .none, "write nothing, and exit with 1, when anything had to be given up")
+    case .dryRun: OptionEntry("--dry-run", [], .none, "everything but writing")
+    case .json: OptionEntry("--json", [], .none, "report as JSON on standard output")
+    case .quiet: OptionEntry("--quiet", ["-q"], .none, "no report, no progress; errors only")
+    case .timing: OptionEntry("--timing", [], .none, "say on standard error how long each pass took")
+    case .printAfter:
+      OptionEntry("--print-after", [], .choice("PASS", ["all"] + Pipeline.compile.map(\.name)), "show the model as text after a pass")
+    case .stopAfterEdit: OptionEntry("--stop-after-edit", [], .text("N"), "stop rewriting after N edits, to find the one that is wrong")
+    case .help: OptionEntry("--help", ["-h"], .none, "this text")
+    case .version: OptionEntry("--version", [], .none, "the version of prunec")
+    }
+  }
+
+  /// Verbs that take the option.
+  var verbs: [Verb] {
+    switch self {
+    case .output: [.compile, .dot, .convert]
+    case .ratio, .maxRatio, .keepParams, .keepFlops, .roundTo, .minKeep, .scope, .criterion, .seed, .only, .ignore, .kinds, .plan, .apply,
+      .strict, .dryRun, .printAfter, .stopAfterEdit:
+      [.compile]
+    case .json: [.compile, .groups, .explain, .verifyDimensions]
+    case .quiet: [.compile, .groups, .explain, .dot, .print, .verifyDimensions, .convert]
+    case .timing: [.compile]
+    case .help: Verb.allCases
+    case .version: []
+    }
+  }
+
+  /// Under which heading help shows it.
+  var section: OptionSection {
+    switch self {
+    case .ratio, .maxRatio, .keepParams, .keepFlops, .roundTo, .minKeep: .howMuch
+    case .scope, .criterion, .seed, .only, .ignore, .kinds: .what
+    case .output, .plan, .apply, .strict, .dryRun: .files
+    case .json, .quiet, .timing, .printAfter, .stopAfterEdit, .help, .version: .report
+    }
+  }
+
+  /// The option with a name or alias.
+  static func named(_ name: String) -> Option? { byName[name] }
+
+  private static let byName: [String: Option] = Dictionary(
+    allCases.flatMap { option in option.entry.names.map { ($0, option) } }, uniquingKeysWith: { first, _ in first })
+}
+
+/// Headings of the options in a verb's help.
+enum OptionSection: String, CaseIterable {
+  case files = "Output"
+  case howMuch = "How much goes"
+  case what = "What goes"
+  case report = "Reporting"
+}
+
+/// One line of the option table.
+struct OptionEntry {
+  /// What follows an option.
+  enum Argument {
+    case none
+    /// Any text, by the name that help gives it.
+    case text(String)
+    /// The path of a file.
+    case file(String)
+    /// One of some words.
+    case choice(String, [String])
+    /// Some of some words, between commas.
+    case choices(String, [String])
+
+    /// What help calls it.
+    var placeholder: String? {
+      switch self {
+      case .none: nil
+      case .text(let name), .file(let name), .choice(let name, _), .choices(let name, _): name
+      }
+    }
+  }
+
+  /// Its name, with dashes.
+  let name: String
+  /// Other names.
+  let aliases: [String]
+  /// What follows it.
+  let argument: Argument
+  /// May be given several times.
+  let isList: Bool
+  /// What it does, in one line; defaults in parentheses.
+  let meaning: String
+
+  init(_ name: String, _ aliases: [String], _ argument: Argument, isList: Bool = false, _ meaning: String) {
+    self.name = name
+    self.aliases = aliases
+    self.argument = argument
+    self.isList = isList
+    self.meaning = meaning
+  }
+
+  /// All names, short ones first.
+  var names: [String] { (aliases + [name]).sorted { $0.count < $1.count } }
+}

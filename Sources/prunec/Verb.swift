@@ -1,0 +1,137 @@
+/// What the command can do. The first argument says which; `compile` may be left out.
+enum Verb: String, CaseIterable, Sendable {
+  case compile, groups, explain, dot, print
+  case verifyDimensions = "verify-dimensions"
+  case convert, completions, help
+
+  /// What it does, in one line.
+  var summary: String {
+    switch self {
+    case .compile: "make a smaller model"
+    case .groups: "list every group of indices that can be pruned, and what cannot be, with the reason"
+    case .explain: "say how a tensor's axes are made, what they are tied to and why they stay"
+    case .dot: "draw the graph for Graphviz, coloured by group"
+    case .print: "show the model as text"
+    case .verifyDimensions: "infer every type again and compare it with what the file states"
+    case .convert: "write the model in another format, nothing pruned"
+    case .completions: "print a completion script for a shell"
+    case .help: "explain a verb"
+    }
+  }
+
+  /// The arguments that are no options.
+  var operands: [Operand] {
+    switch self {
+    case .compile, .groups, .dot, .print, .verifyDimensions, .convert: [.model]
+    case .explain: [.model, .tensor]
+    case .completions: [.shell]
+    case .help: [.verb]
+    }
+  }
+
+  /// How a call looks, without the command's name.
+  var usage: String {
+    switch self {
+    case .compile: "[compile] MODEL -o SMALLER [options]"
+    case .groups: "groups MODEL [--json]"
+    case .explain: "explain MODEL TENSOR[:AXIS] [--json]"
+    case .dot: "dot MODEL [-o FILE.dot]"
+    case .print: "print MODEL"
+    case .verifyDimensions: "verify-dimensions MODEL [--json]"
+    case .convert: "convert MODEL -o OTHER"
+    case .completions: "completions bash|zsh|fish"
+    case .help: "help [VERB]"
+    }
+  }
+
+  /// What a newcomer should know, in a few lines.
+  var details: String {
+    switch self {
+    case .compile:
+      """
+      Finds the dependency groups of MODEL, removes the least useful indices of each (half of them unless told otherwise),
+      and writes the same program with smaller tensors. MODEL is an .onnx or .ir file; the ending of SMALLER chooses its format.
+      Inputs and outputs keep their shapes, so the result is a drop-in replacement; fine-tune it to win back accuracy.
+      """
+    case .groups:
+      """
+      A group is a set of indices that go or stay together wherever they occur: the channels of a residual stream, the heads of
+      an attention. Each line names a group, its kind, how many indices it has, and the axes of parameters that carry it.
+      Below stands what is frozen, by which node, and how many parameters that concerns.
+      """
+    case .explain:
+      """
+      Prints the layout of each axis (or of one), every group in it with the other axes it is tied to and the nodes that tie them,
+      and the parts that keep all their indices with the reason. The name of a group works too: it lists where the group occurs.
+      """
+    case .dot:
+      """
+      Nodes are clustered by block and edges carry types; axes that share a group share a colour.
+      """
+    case .print:
+      """
+      The text can be read back: every verb takes it as a model. Weights are left out, apart from small ones.
+      """
+    case .verifyDimensions:
+      """
+      Infers every type from the inputs and parameters alone, and checks each operator's own conditions on the way.
+      Exit code 0 when everything agrees, 1 with a list of what does not.
+      """
+    case .convert:
+      """
+      .onnx to .ir and back. The .ir is a safetensors file: its tensors are the parameters, its metadata carries the program.
+      What came from ONNX goes back to ONNX with every name, attribute and doc string it had.
+      """
+    case .completions:
+      """
+      bash: prunec completions bash > ~/.local/share/bash-completion/completions/prunec
+      zsh:  prunec completions zsh > ~/.zfunc/_prunec   (with ~/.zfunc in $fpath)
+      fish: prunec completions fish > ~/.config/fish/completions/prunec.fish
+      """
+    case .help: "Without a verb: an overview."
+    }
+  }
+
+  /// One call worth copying, and what it does.
+  var example: (call: String, meaning: String) {
+    switch self {
+    case .compile:
+      (
+        "prunec resnet50.onnx -o small.onnx --ratio 0.3 --ignore conv1",
+        "removes 30 % of the channels of every group but those of conv1, and prints what that did to size and cost"
+      )
+    case .groups: ("prunec groups vit.onnx", "lists heads, hidden units and widths of vit.onnx, and what is frozen")
+    case .explain:
+      (
+        "prunec explain vit.onnx blocks.0.attn.qkv.weight:0",
+        "says that axis 0 is product(3, heads, dims), and which other weights lose a head with it"
+      )
+    case .dot: ("prunec dot vit.onnx -o vit.dot && dot -Tsvg vit.dot > vit.svg", "draws vit.onnx")
+    case .print: ("prunec print lenet.onnx | less", "shows every node of lenet.onnx with the types it makes")
+    case .verifyDimensions: ("prunec verify-dimensions small.onnx && echo fine", "checks a model that some tool has edited")
+    case .convert: ("prunec convert vit.onnx -o vit.ir", "writes vit.onnx as one safetensors file")
+    case .completions: ("source <(prunec completions bash)", "completes verbs, options and files in this shell")
+    case .help: ("prunec help explain", "says how to use explain")
+    }
+  }
+}
+
+/// An argument that is no option.
+enum Operand: Sendable {
+  case model, tensor, shell, verb
+
+  /// What usage lines call it.
+  var placeholder: String {
+    switch self {
+    case .model: "MODEL"
+    case .tensor: "TENSOR[:AXIS]"
+    case .shell: "bash|zsh|fish"
+    case .verb: "VERB"
+    }
+  }
+}
+
+/// Shells that completions are written for.
+enum Shell: String, CaseIterable, Sendable {
+  case bash, zsh, fish
+}
