@@ -94,7 +94,8 @@ public struct ModelFile: Sendable {
     var isFolder: ObjCBool = false
     guard FileManager.default.fileExists(atPath: path, isDirectory: &isFolder), isFolder.boolValue else { return }
     if FileManager.default.fileExists(atPath: path + "/config.json") {
-      throw Diagnostic(.unsupported, "is a checkpoint folder, which prunec cannot read yet; export the model to ONNX and give that file")
+      throw Diagnostic(
+        .unsupported, "is a checkpoint folder, which prunec cannot read yet; export the model to ONNX and give that file")
     }
     throw Diagnostic(.invalid, "is a folder without config.json, so no checkpoint; give an .onnx or .ir file")
   }
@@ -142,7 +143,8 @@ public struct ModelFile: Sendable {
     }
     if let first = module.parametersWithoutData.first, try Self.outputFormat(of: path) == .onnx {
       throw Diagnostic(
-        .invalid, "has no numbers: this .ir is text alone, so it cannot become ONNX; write a .ir instead", at: .tensor(module[first].name),
+        .invalid, "has no numbers: this .ir is text alone, so it cannot become ONNX; write a .ir instead",
+        at: .tensor(module[first].name),
         file: self.path)
     }
   }
@@ -152,7 +154,9 @@ public struct ModelFile: Sendable {
       // Follows links, as the writer would.
       let resolved = URL(fileURLWithPath: path).resolvingSymlinksInPath().path
       guard let attributes = try? FileManager.default.attributesOfItem(atPath: resolved) else { return nil }
-      guard let device = attributes[.systemNumber] as? NSNumber, let file = attributes[.systemFileNumber] as? NSNumber else { return nil }
+      guard let device = attributes[.systemNumber] as? NSNumber, let file = attributes[.systemFileNumber] as? NSNumber else {
+        return nil
+      }
       return [device.intValue, file.intValue]
     }
     guard let first = identity(a), let second = identity(b) else { return false }

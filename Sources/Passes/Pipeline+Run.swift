@@ -16,7 +16,8 @@ extension Pipeline {
       let seconds = (clock.now - begin) / .seconds(1)
       #if DEBUG
         if let fault = Verifier.check(compilation.module).first {
-          throw Diagnostic(.unsupported, "the pass '\(pass.name)' broke the model: \(fault.message); please report this", at: fault.place)
+          throw Diagnostic(
+            .unsupported, "the pass '\(pass.name)' broke the model: \(fault.message); please report this", at: fault.place)
         }
       #endif
       try after(pass, compilation, seconds)

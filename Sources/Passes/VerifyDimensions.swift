@@ -34,10 +34,10 @@ public enum VerifyDimensions {
     return faults
   }
 
-  /// Types that inference cannot find by itself: results of opaque operators.
+  /// Types that inference cannot find by itself: results of opaque operators, and of nodes that read a value of unknown rank.
   static func declared(in module: Module) -> [ValueID: TensorType] {
     var result: [ValueID: TensorType] = [:]
-    for node in module.nodes where node.operation.rules == nil {
+    for node in module.nodes where node.operation.rules == nil || node.inputs.contains(where: { $0.map { !module[$0].type.isRanked } ?? false }) {
       for case let output? in node.outputs { result[output] = module[output].type }
     }
     return result

@@ -79,7 +79,8 @@ struct CompileReport {
       let isLeftOut = line.pruned == 0 && line.defaults == 0 && request.choice.kinds == nil && request.planInput == nil
       table.add([
         line.kind.rawValue, "\(Wording.count(line.pruned)) of \(Wording.count(line.groups))",
-        "\(Wording.count(line.kept)) of \(Wording.count(line.indices))", isLeftOut ? "on request: --kinds \(line.kind.rawValue)" : "",
+        "\(Wording.count(line.kept)) of \(Wording.count(line.indices))",
+        isLeftOut ? "on request: --kinds \(line.kind.rawValue)" : "",
       ])
     }
     let rows = table.lines
@@ -94,8 +95,9 @@ struct CompileReport {
     table.add(["parameters", Wording.count(before), Wording.count(after), Wording.change(Double(before), Double(after)), ""])
     let cost = summary.multiplyAdds
     let symbols = inputSymbols
+    let costs = Wording.operations(cost.before, cost.after)
     table.add([
-      "multiply-adds", Wording.operations(cost.before), Wording.operations(cost.after), Wording.change(cost.before, cost.after),
+      "multiply-adds", costs.first ?? "", costs.last ?? "", Wording.change(cost.before, cost.after),
       symbols.isEmpty ? "" : "(with \(symbols.joined(separator: ", ")) = 1)",
     ])
     let bytes = file.byteCount
@@ -112,7 +114,9 @@ struct CompileReport {
   private var inputSymbols: [String] {
     var symbols: [String] = []
     for input in file.module.inputs {
-      for symbol in file.module[input].type.shape.flatMap(\.symbols) where !symbols.contains(symbol) { symbols.append(Wording.name(symbol)) }
+      for symbol in file.module[input].type.shape.flatMap(\.symbols) where !symbols.contains(symbol) {
+        symbols.append(Wording.name(symbol))
+      }
     }
     return symbols.count > 3 ? Array(symbols.prefix(3)) + ["…"] : symbols
   }
@@ -138,7 +142,8 @@ struct CompileReport {
   private func budget(_ what: String, _ asked: Double, _ achieved: Double) -> [String] {
     var lines = ["Asked for: \(Wording.percent(asked)) of the \(what) to stay; \(Wording.percent(achieved)) did"]
     if achieved > asked * 1.05 + 0.005 {
-      lines.append(console.warning("That is more than asked for: the groups at hand, with their bounds and roundings, cannot give more."))
+      lines.append(
+        console.warning("That is more than asked for: the groups at hand, with their bounds and roundings, cannot give more."))
     }
     return lines
   }
@@ -154,10 +159,10 @@ struct CompileReport {
     let source = quoted(file.path)
     if plan.prunedGroups.isEmpty { return "prunec groups \(source)" }
     if let entry = frozen.dearest, let axis = entry.axes.first, coverage.share < 0.98 || !coverage.givenUp.isEmpty {
-      return "prunec explain \(source) \(quoted(names.axis(axis.value, axis.axis)))    why that stays"
+      return "prunec explain \(source) \(quoted(names.axis(axis.value, axis.axis)))   # why that stays"
     }
-    if let output = request.output, !request.isDryRun { return "prunec groups \(quoted(output))    what could go further" }
-    return "prunec \(source) -o SMALLER    the same, written"
+    if let output = request.output, !request.isDryRun { return "prunec groups \(quoted(output))   # what could go further" }
+    return "prunec \(source) -o SMALLER   # the same, written"
   }
 
   // MARK: JSON
@@ -196,8 +201,10 @@ struct CompileReport {
     let scope = ("scope", Json.text(request.choice.scope.rawValue))
     switch request.choice.budget {
     case .ratio(let ratio): return .object([("ratio", .number(ratio)), scope])
-    case .parameters(let share): return .object([("keepParams", .number(share)), ("achieved", .number(summary.parameters.share)), scope])
-    case .multiplyAdds(let share): return .object([("keepFlops", .number(share)), ("achieved", .number(summary.multiplyAdds.share)), scope])
+    case .parameters(let share):
+      return .object([("keepParams", .number(share)), ("achieved", .number(summary.parameters.share)), scope])
+    case .multiplyAdds(let share):
+      return .object([("keepFlops", .number(share)), ("achieved", .number(summary.multiplyAdds.share)), scope])
     }
   }
 }

@@ -32,7 +32,9 @@ struct CompileRequest {
     }
     if let output {
       _ = try ModelFile.outputFormat(of: output)
-      if output == planOutput { throw Diagnostic(.usage, "-o and --plan name the same file; the plan needs one of its own", file: output) }
+      if output == planOutput {
+        throw Diagnostic(.usage, "-o and --plan name the same file; the plan needs one of its own", file: output)
+      }
     }
     shownPasses = try Self.shownPasses(invocation)
     _ = try invocation.number(.stopAfterEdit, least: 0)
@@ -54,15 +56,19 @@ struct CompileRequest {
     if wanted == "all" { return Set(passes) }
     guard passes.contains(wanted) else {
       throw Diagnostic(
-        .usage, "--print-after \(wanted): no such pass\(meant(wanted, among: passes) ?? "; they are \(passes.joined(separator: ", "))")")
+        .usage,
+        "--print-after \(wanted): no such pass\(meant(wanted, among: passes) ?? "; they are \(passes.joined(separator: ", "))")")
     }
     return [wanted]
   }
 
   private static func checkConflicts(_ invocation: Invocation) throws(Diagnostic) {
     let isRatio = invocation.texts(.ratio).contains { !$0.contains("=") }
-    let budgets = [isRatio ? Option.ratio : nil, invocation.has(.keepParams) ? .keepParams : nil, invocation.has(.keepFlops) ? .keepFlops : nil]
-      .compactMap { $0?.entry.name }
+    let budgets = [
+      isRatio ? Option.ratio : nil, invocation.has(.keepParams) ? .keepParams : nil,
+      invocation.has(.keepFlops) ? .keepFlops : nil,
+    ]
+    .compactMap { $0?.entry.name }
     if budgets.count > 1 {
       throw Diagnostic(.usage, "\(budgets.joined(separator: " and ")) say the same thing twice; give one budget")
     }
@@ -71,7 +77,8 @@ struct CompileRequest {
       .ratio, .maxRatio, .keepParams, .keepFlops, .roundTo, .minKeep, .scope, .criterion, .seed, .only, .ignore, .kinds,
     ]
     if let other = choosing.first(where: invocation.has) {
-      throw Diagnostic(.usage, "--apply carries out a plan as it is, so \(other.entry.name) has nothing to choose; leave one of them out")
+      throw Diagnostic(
+        .usage, "--apply carries out a plan as it is, so \(other.entry.name) has nothing to choose; leave one of them out")
     }
   }
 

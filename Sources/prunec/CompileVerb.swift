@@ -67,13 +67,16 @@ struct CompileVerb {
   private func look(at compilation: Compilation, after pass: Pass, _ progress: ProgressBar) throws(Diagnostic) {
     if request.shownPasses.contains(pass.name) {
       progress.clear()
-      try console.report("// after \(pass.name): \(pass.summary)\n" + ModulePrinter.print(compilation.module, options: .names) + "\n")
+      try console.report(
+        "// after \(pass.name): \(pass.summary)\n" + ModulePrinter.print(compilation.module, options: .names) + "\n")
     }
     guard let solution = compilation.solution, compilation.plan == nil, compilation.scores == nil else { return }
     if let glob = request.choice.patternsWithoutMatch(in: solution).first {
       let known = solution.groups.map(\.name) + solution.module.parameters.map { solution.module[$0.value].name }
       throw Diagnostic(
-        .usage, "the pattern '\(glob.pattern)' matches no group and no tensor\(meant(glob.pattern, among: known) ?? "; 'prunec groups' lists them")")
+        .usage,
+        "the pattern '\(glob.pattern)' matches no group and no tensor\(meant(glob.pattern, among: known) ?? "; 'prunec groups' lists them")"
+      )
     }
     guard request.isStrict else { return }
     let coverage = Coverage(solution)
@@ -83,7 +86,8 @@ struct CompileVerb {
     let frozen = FrozenReport(coverage, SolutionNames(solution), console)
     if !console.isQuiet, !isJson { try console.report(frozen.lines(limit: Int.max, more: nil).joined(separator: "\n") + "\n") }
     throw Diagnostic(
-      .refused, "--strict: prunec had to give up in \(Wording.plural(count, "place")), nothing is written; "
+      .refused,
+      "--strict: prunec had to give up in \(Wording.plural(count, "place")), nothing is written; "
         + "'prunec groups \(quoted(request.model))' lists them")
   }
 
@@ -101,7 +105,8 @@ struct CompileVerb {
       }
       if digest.lowercased() != own {
         throw Diagnostic(
-          .invalid, "the plan was made for another model (sha256 \(digest.prefix(12))…, but \(request.model) has \(own.prefix(12))…); "
+          .invalid,
+          "the plan was made for another model (sha256 \(digest.prefix(12))…, but \(request.model) has \(own.prefix(12))…); "
             + "give that model, or make a new plan with --plan")
       }
       return plan
@@ -119,7 +124,8 @@ struct CompileVerb {
   }
 
   private func writePlan(_ compilation: Compilation, _ file: ModelFile, _ progress: ProgressBar) throws(Diagnostic) {
-    guard let path = request.planOutput, !request.isDryRun, let plan = compilation.plan, let solution = compilation.solution else { return }
+    guard let path = request.planOutput, !request.isDryRun, let plan = compilation.plan, let solution = compilation.solution
+    else { return }
     progress.report("writing \(path)")
     let survivors = Set(compilation.module.parameters.map { compilation.module[$0.value].name })
     let name = URL(fileURLWithPath: request.model).lastPathComponent

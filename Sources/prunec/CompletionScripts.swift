@@ -22,7 +22,8 @@ enum CompletionScripts {
       case .text: values.append("    \(names)) return ;;")
       case .file: values.append("    \(names)) mapfile -t COMPREPLY < <(compgen -f -- \"$current\"); return ;;")
       case .choice(_, let words), .choices(_, let words):
-        values.append("    \(names)) mapfile -t COMPREPLY < <(compgen -W '\(words.joined(separator: " "))' -- \"$current\"); return ;;")
+        values.append(
+          "    \(names)) mapfile -t COMPREPLY < <(compgen -W '\(words.joined(separator: " "))' -- \"$current\"); return ;;")
       }
     }
     let words = Verb.allCases.map { verb in
@@ -65,7 +66,9 @@ enum CompletionScripts {
 
   private static var zsh: String {
     func quoted(_ text: String) -> String { "'" + text.replacing("'", with: "'\\''") + "'" }
-    func escaped(_ text: String) -> String { text.replacing("[", with: "\\[").replacing("]", with: "\\]").replacing(":", with: "\\:") }
+    func escaped(_ text: String) -> String {
+      text.replacing("[", with: "\\[").replacing("]", with: "\\]").replacing(":", with: "\\:")
+    }
     func specs(_ option: Option) -> [String] {
       let entry = option.entry
       return entry.names.map { name in
@@ -133,7 +136,9 @@ enum CompletionScripts {
     func quoted(_ text: String) -> String { "'" + text.replacing("\\", with: "\\\\").replacing("'", with: "\\'") + "'" }
     let others = Verb.allCases.filter { $0 != .compile }.map(\.rawValue).joined(separator: " ")
     var lines = ["# fish completion for prunec"]
-    for verb in Verb.allCases { lines.append("complete -c prunec -n __fish_use_subcommand -a \(verb.rawValue) -d \(quoted(verb.summary))") }
+    for verb in Verb.allCases {
+      lines.append("complete -c prunec -n __fish_use_subcommand -a \(verb.rawValue) -d \(quoted(verb.summary))")
+    }
     lines.append("complete -c prunec -n __fish_use_subcommand -l version -d \(quoted(Option.version.entry.meaning))")
     for option in Option.allCases {
       let verbs = option.verbs
@@ -147,7 +152,8 @@ enum CompletionScripts {
       } else {
         condition = " -n '__fish_seen_subcommand_from \(verbs.map(\.rawValue).joined(separator: " "))'"
       }
-      let names = option.entry.names.map { $0.hasPrefix("--") ? "-l \($0.dropFirst(2))" : "-s \($0.dropFirst())" }.joined(separator: " ")
+      let names = option.entry.names.map { $0.hasPrefix("--") ? "-l \($0.dropFirst(2))" : "-s \($0.dropFirst())" }.joined(
+        separator: " ")
       let value =
         switch option.entry.argument {
         case .none: ""
@@ -158,8 +164,11 @@ enum CompletionScripts {
         }
       lines.append("complete -c prunec\(condition) \(names)\(value) -d \(quoted(option.entry.meaning))")
     }
-    lines.append("complete -c prunec -n '__fish_seen_subcommand_from completions' -f -a '\(Shell.allCases.map(\.rawValue).joined(separator: " "))'")
-    lines.append("complete -c prunec -n '__fish_seen_subcommand_from help' -f -a '\(Verb.allCases.map(\.rawValue).joined(separator: " "))'")
+    lines.append(
+      "complete -c prunec -n '__fish_seen_subcommand_from completions' -f -a '\(Shell.allCases.map(\.rawValue).joined(separator: " "))'"
+    )
+    lines.append(
+      "complete -c prunec -n '__fish_seen_subcommand_from help' -f -a '\(Verb.allCases.map(\.rawValue).joined(separator: " "))'")
     return lines.joined(separator: "\n") + "\n"
   }
 }

@@ -13,7 +13,8 @@ struct CompletionsVerb {
   func run() throws(Diagnostic) {
     let name = try invocation.operand(0)
     guard let shell = Shell(rawValue: name) else {
-      throw Diagnostic(.usage, "no completions for '\(name)'; there are some for \(Shell.allCases.map(\.rawValue).joined(separator: ", "))")
+      throw Diagnostic(
+        .usage, "no completions for '\(name)'; there are some for \(Shell.allCases.map(\.rawValue).joined(separator: ", "))")
     }
     try console.report(CompletionScripts.text(for: shell))
   }

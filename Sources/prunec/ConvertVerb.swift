@@ -13,7 +13,9 @@ struct ConvertVerb {
 
   func run() throws(Diagnostic) {
     let path = try invocation.model()
-    guard let output = invocation.text(.output) else { throw Diagnostic(.usage, "-o is missing: prunec \(invocation.verb.usage)") }
+    guard let output = invocation.text(.output) else {
+      throw Diagnostic(.usage, "-o is missing: prunec \(invocation.verb.usage)")
+    }
     _ = try ModelFile.outputFormat(of: output)
     let progress = ProgressBar(console)
     defer { progress.finish() }

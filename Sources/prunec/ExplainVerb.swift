@@ -41,14 +41,16 @@ struct ExplainVerb {
         let positive = axis < 0 ? axis + rank : axis
         guard (0..<rank).contains(positive) else {
           throw Diagnostic(
-            .usage, "\(wanted[..<colon]) has no axis \(axis): its \(Wording.plural(rank, "axis", "axes")) \(rank == 1 ? "is" : "are") "
+            .usage,
+            "\(wanted[..<colon]) has no axis \(axis): its \(Wording.plural(rank, "axis", "axes")) \(rank == 1 ? "is" : "are") "
               + (rank == 1 ? "0" : "0 to \(rank - 1)"), file: model.file.path)
         }
         return .tensor(value, axes: [positive])
       }
     }
     if let group = model.solution.groups.firstIndex(where: { $0.name == wanted }) { return .group(group) }
-    let stem = wanted.lastIndex(of: ":").flatMap { Int(wanted[wanted.index(after: $0)...]) == nil ? nil : String(wanted[..<$0]) } ?? wanted
+    let stem =
+      wanted.lastIndex(of: ":").flatMap { Int(wanted[wanted.index(after: $0)...]) == nil ? nil : String(wanted[..<$0]) } ?? wanted
     let known = module.values.map(\.name) + model.solution.groups.map(\.name)
     let part = known.first { $0.contains(stem) && !stem.isEmpty }.map { "; did you mean '\($0)'?" }
     let near = meant(stem, among: known) ?? part ?? "; 'prunec print' and 'prunec groups' list the names"
@@ -86,7 +88,9 @@ struct ExplainVerb {
     return lines
   }
 
-  private func indices(_ extent: Extent) -> String { extent.constant.map { Wording.plural($0, "index", "indices") } ?? "\(extent) indices" }
+  private func indices(_ extent: Extent) -> String {
+    extent.constant.map { Wording.plural($0, "index", "indices") } ?? "\(extent) indices"
+  }
 
   private func role(_ value: ValueID, _ names: SolutionNames) -> String {
     let module = names.solution.module
@@ -106,7 +110,9 @@ struct ExplainVerb {
     table.indent = "    tied to "
     for tie in ties.prefix(Self.tieLimit) { table.add([names.axis(tie.value, tie.axis), route(tie, names)]) }
     lines += table.lines
-    if ties.count > Self.tieLimit { lines.append("    and \(Wording.plural(ties.count - Self.tieLimit, "axis", "axes")) more: --json lists them") }
+    if ties.count > Self.tieLimit {
+      lines.append("    and \(Wording.plural(ties.count - Self.tieLimit, "axis", "axes")) more: --json lists them")
+    }
     if ties.isEmpty { lines.append("    tied to no other axis of a parameter") }
     return lines
   }
@@ -169,7 +175,8 @@ struct ExplainVerb {
       let frozen = explanation.frozen.map { part in
         let node = part.cause.node.map { module.nodes[$0] }
         return Json.object([
-          ("extent", part.extent.constant.map(Json.integer) ?? .text("\(part.extent)")), ("reason", .text(part.cause.reason.description)),
+          ("extent", part.extent.constant.map(Json.integer) ?? .text("\(part.extent)")),
+          ("reason", .text(part.cause.reason.description)),
           ("node", .optional(node.map(module.label))), ("operator", .optional(node?.operation.onnxName.type)),
         ])
       }

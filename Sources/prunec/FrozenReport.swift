@@ -69,7 +69,8 @@ struct FrozenReport {
     case .dynamic: "their length is known only when the model runs"
     case .selected: "their indices are picked one by one"
     case .ignored: "they were left out by --ignore"
-    case .doesNotFactor, .cutInsideBlock, .runOfParts, .opaque, .positionsEscape, .positionsReturned, .encoded, .incomparable, .unsupported: reason.description
+    case .doesNotFactor, .cutInsideBlock, .runOfParts, .opaque, .positionsEscape, .positionsReturned, .encoded, .incomparable, .unsupported:
+      reason.description
     }
   }
 
@@ -102,7 +103,8 @@ struct FrozenReport {
   /// The shares as JSON.
   var coverageJson: Json {
     .object([
-      ("parameters", .integer(coverage.parameters)), ("prunable", .integer(coverage.prunable)), ("share", .number(coverage.share)),
+      ("parameters", .integer(coverage.parameters)), ("prunable", .integer(coverage.prunable)),
+      ("share", .number(coverage.share)),
     ])
   }
 }

@@ -57,7 +57,9 @@ struct GroupsVerb {
     if let group = model.solution.groups.first(where: \.isDefault), let axis = group.occurrences.first {
       return "Next: prunec explain \(file) \(quoted(names.axis(axis.value, axis.axis)))"
     }
-    if let axis = frozen.dearest?.axes.first { return "Next: prunec explain \(file) \(quoted(names.axis(axis.value, axis.axis)))" }
+    if let axis = frozen.dearest?.axes.first {
+      return "Next: prunec explain \(file) \(quoted(names.axis(axis.value, axis.axis)))"
+    }
     return "Next: prunec print \(file)"
   }
 

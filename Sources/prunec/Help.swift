@@ -46,7 +46,8 @@ enum Help {
       parts.append("Options:\n" + options.map { line($0, width) }.joined(separator: "\n"))
     }
     if verb == .compile { parts.append(notes) }
-    parts.append("Example:\n  \(verb.example.call)\n" + wrapped(verb.example.meaning, width: 100).map { "  " + $0 }.joined(separator: "\n"))
+    parts.append(
+      "Example:\n  \(verb.example.call)\n" + wrapped(verb.example.meaning, width: 100).map { "  " + $0 }.joined(separator: "\n"))
     return parts.joined(separator: "\n\n") + "\n"
   }
 

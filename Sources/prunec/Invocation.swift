@@ -84,7 +84,9 @@ struct Invocation {
   /// All values of an option whose values are lists between commas.
   func list(_ option: Option) throws(Diagnostic) -> [String] {
     let parts = texts(option).flatMap { $0.split(separator: ",", omittingEmptySubsequences: false) }.map { trimmed(String($0)) }
-    if parts.contains("") { throw Diagnostic(.usage, "\(option.entry.name) has an empty entry; write entries with single commas between") }
+    if parts.contains("") {
+      throw Diagnostic(.usage, "\(option.entry.name) has an empty entry; write entries with single commas between")
+    }
     return parts
   }
 
@@ -111,12 +113,15 @@ struct Invocation {
   }
 
   /// Reads a word of an enumeration.
-  static func word<Word: RawRepresentable & CaseIterable>(_ text: String, _ option: Option, as: Word.Type) throws(Diagnostic) -> Word
+  static func word<Word: RawRepresentable & CaseIterable>(_ text: String, _ option: Option, as: Word.Type) throws(Diagnostic)
+    -> Word
   where Word.RawValue == String {
     if let word = Word(rawValue: text) { return word }
     let words = Word.allCases.map(\.rawValue)
     throw Diagnostic(
-      .usage, "\(option.entry.name) \(text): no such choice\(meant(text, among: words) ?? "; it is one of \(words.joined(separator: ", "))")")
+      .usage,
+      "\(option.entry.name) \(text): no such choice\(meant(text, among: words) ?? "; it is one of \(words.joined(separator: ", "))")"
+    )
   }
 }
 

@@ -30,16 +30,19 @@ enum Option: CaseIterable, Sendable, Hashable {
         "--scope", [], .choice("SCOPE", Scope.allCases.map(\.rawValue)),
         "who competes: each group by itself (local), all together (global), those of equal structure (isomorphic)")
     case .criterion:
-      OptionEntry("--criterion", [], .choice("NAME", Criterion.allCases.map(\.rawValue)), "what makes an index worth keeping (l2)")
+      OptionEntry(
+        "--criterion", [], .choice("NAME", Criterion.allCases.map(\.rawValue)), "what makes an index worth keeping (l2)")
     case .seed: OptionEntry("--seed", [], .text("N"), "seed of everything random (0)")
     case .only:
       OptionEntry("--only", [], .text("GLOB,.."), isList: true, "prune only groups that match, by their own name or a tensor's")
-    case .ignore: OptionEntry("--ignore", ["--ignored-layers"], .text("GLOB,.."), isList: true, "leave groups that match as they are")
+    case .ignore:
+      OptionEntry("--ignore", ["--ignored-layers"], .text("GLOB,.."), isList: true, "leave groups that match as they are")
     case .kinds:
       OptionEntry(
         "--kinds", [], .choices("KIND,..", ["all"] + GroupKind.allCases.map(\.rawValue)), isList: true,
         "prune groups of these kinds, instead of the default choice")
-    case .plan: OptionEntry("--plan", [], .file("OUT.json"), "write which indices were kept, and how every tensor is made of them")
+    case .plan:
+      OptionEntry("--plan", [], .file("OUT.json"), "write which indices were kept, and how every tensor is made of them")
     case .apply: OptionEntry("--apply", [], .file("IN.json"), "carry out a plan instead of choosing")
     case .strict: OptionEntry("--strict", [], .none, "write nothing, and exit with 1, when anything had to be given up")
     case .dryRun: OptionEntry("--dry-run", [], .none, "everything but writing")
@@ -47,8 +50,10 @@ enum Option: CaseIterable, Sendable, Hashable {
     case .quiet: OptionEntry("--quiet", ["-q"], .none, "no report, no progress; errors only")
     case .timing: OptionEntry("--timing", [], .none, "say on standard error how long each pass took")
     case .printAfter:
-      OptionEntry("--print-after", [], .choice("PASS", ["all"] + Pipeline.compile.map(\.name)), "show the model as text after a pass")
-    case .stopAfterEdit: OptionEntry("--stop-after-edit", [], .text("N"), "stop rewriting after N edits, to find the one that is wrong")
+      OptionEntry(
+        "--print-after", [], .choice("PASS", ["all"] + Pipeline.compile.map(\.name)), "show the model as text after a pass")
+    case .stopAfterEdit:
+      OptionEntry("--stop-after-edit", [], .text("N"), "stop rewriting after N edits, to find the one that is wrong")
     case .help: OptionEntry("--help", ["-h"], .none, "this text")
     case .version: OptionEntry("--version", [], .none, "the version of prunec")
     }
@@ -58,7 +63,8 @@ enum Option: CaseIterable, Sendable, Hashable {
   var verbs: [Verb] {
     switch self {
     case .output: [.compile, .dot, .convert]
-    case .ratio, .maxRatio, .keepParams, .keepFlops, .roundTo, .minKeep, .scope, .criterion, .seed, .only, .ignore, .kinds, .plan, .apply,
+    case .ratio, .maxRatio, .keepParams, .keepFlops, .roundTo, .minKeep, .scope, .criterion, .seed, .only, .ignore, .kinds, .plan,
+      .apply,
       .strict, .dryRun, .printAfter, .stopAfterEdit:
       [.compile]
     case .json: [.compile, .groups, .explain, .verifyDimensions]

@@ -26,7 +26,9 @@ final class ProgressBar: @unchecked Sendable {
   init(_ console: Console, isSilent: Bool = false) {
     isDrawing = console.drawsProgress
     self.isSilent = isSilent || console.isQuiet
-    if !self.isSilent { Thread.detachNewThread { [weak self] in while self?.tick() ?? false { Thread.sleep(forTimeInterval: 0.1) } } }
+    if !self.isSilent {
+      Thread.detachNewThread { [weak self] in while self?.tick() ?? false { Thread.sleep(forTimeInterval: 0.1) } }
+    }
   }
 
   /// Says what is done now, and how much of it; nil where nobody knows.
@@ -71,7 +73,8 @@ final class ProgressBar: @unchecked Sendable {
     var line = "prunec: \(step)"
     if let share, share.isFinite {
       let filled = Int((min(1, max(0, share)) * 20).rounded(.down))
-      line += "  [\(String(repeating: "#", count: filled))\(String(repeating: "-", count: 20 - filled))] \(Int(min(1, max(0, share)) * 100)) %"
+      line +=
+        "  [\(String(repeating: "#", count: filled))\(String(repeating: "-", count: 20 - filled))] \(Int(min(1, max(0, share)) * 100)) %"
     }
     isShown = true
     write("\r\u{1B}[K\(line)  \(elapsed)")

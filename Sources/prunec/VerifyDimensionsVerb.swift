@@ -26,12 +26,15 @@ struct VerifyDimensionsVerb {
       ])
       try console.report(report.text() + "\n")
     } else if faults.isEmpty {
-      if !console.isQuiet { try console.report("\(console.good("ok")): \(shown): \(Wording.plural(module.values.count, "value"))\n") }
+      if !console.isQuiet {
+        try console.report("\(console.good("ok")): \(shown): \(Wording.plural(module.values.count, "value"))\n")
+      }
     } else {
       try console.report(faults.map { Wording.name($0.inFile(path).description) + "\n" }.joined())
     }
     if !faults.isEmpty {
-      Console.complain("prunec: error: \(shown): \(Wording.plural(faults.count, "fault")) among \(Wording.plural(module.values.count, "value"))")
+      Console.complain(
+        "prunec: error: \(shown): \(Wording.plural(faults.count, "fault")) among \(Wording.plural(module.values.count, "value"))")
     }
     return faults.isEmpty
   }

@@ -13,17 +13,18 @@ enum Wording {
     return text
   }
 
-  /// A number of operations: exact below a million, else with three digits and a unit.
-  static func operations(_ number: Double) -> String {
-    guard number.isFinite, number >= 1e6 else { return number.isFinite && number < 9e15 ? count(Int(number)) : "too many" }
+  /// Numbers of operations in one unit, that of the first: exact below a million, else with three digits.
+  static func operations(_ numbers: Double...) -> [String] {
+    let largest = numbers.first ?? 0
+    guard largest.isFinite, largest >= 1e6 else { return numbers.map { $0.isFinite && $0 < 9e15 ? count(Int($0)) : "too many" } }
     let units = ["M", "G", "T", "P", "E"]
-    var value = number / 1e6
+    var scale = 1e6
     var unit = 0
-    while value >= 999.5, unit + 1 < units.count {
-      value /= 1000
+    while largest / scale >= 999.5, unit + 1 < units.count {
+      scale *= 1000
       unit += 1
     }
-    return "\(digits(value)) \(units[unit])"
+    return numbers.map { $0.isFinite ? "\(digits($0 / scale)) \(units[unit])" : "too many" }
   }
 
   /// A number of bytes in units of 1000.

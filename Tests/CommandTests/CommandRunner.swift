@@ -69,7 +69,8 @@ final class CommandRunner {
       candidates += [folder.deletingLastPathComponent(), folder.deletingLastPathComponent().deletingLastPathComponent()]
     }
     candidates.append(
-      URL(fileURLWithPath: #filePath).deletingLastPathComponent().appendingPathComponent("../../.build/debug").standardizedFileURL)
+      URL(fileURLWithPath: #filePath).deletingLastPathComponent().appendingPathComponent("../../.build/debug").standardizedFileURL
+    )
     let files = candidates.map { $0.appendingPathComponent("prunec") }
     return files.first { FileManager.default.isExecutableFile(atPath: $0.path) } ?? files[0]
   }()
@@ -79,16 +80,18 @@ final class CommandRunner {
 enum SmallModel {
   /// Two linear layers with 16 hidden units between: x [1, 4] → y [1, 3].
   static func perceptron(hidden: Int = 16) -> NamedModel {
-    model([
-      node("Gemm", ["x", "fc1.weight", "fc1.bias"], "h", [("transB", .int(1))]),
-      node("Relu", ["h"], "a"),
-      node("Gemm", ["a", "fc2.weight", "fc2.bias"], "y", [("transB", .int(1))]),
-    ], hidden: hidden)
+    model(
+      [
+        node("Gemm", ["x", "fc1.weight", "fc1.bias"], "h", [("transB", .int(1))]),
+        node("Relu", ["h"], "a"),
+        node("Gemm", ["a", "fc2.weight", "fc2.bias"], "y", [("transB", .int(1))]),
+      ], hidden: hidden)
   }
 
   /// A node named after its result.
   static func node(
-    _ type: String, _ inputs: [String], _ output: String, _ attributes: [(name: String, value: AttributeValue)] = [], domain: String = ""
+    _ type: String, _ inputs: [String], _ output: String, _ attributes: [(name: String, value: AttributeValue)] = [],
+    domain: String = ""
   ) -> NamedNode {
     NamedNode(domain: domain, type: type, name: "node_\(output)", inputs: inputs, outputs: [output], attributes: attributes)
   }
@@ -98,9 +101,11 @@ enum SmallModel {
     NamedModel(
       name: "perceptron", nodes: nodes,
       initializers: [
-        weights("fc1.weight", [hidden, 4]), weights("fc1.bias", [hidden]), weights("fc2.weight", [3, hidden]), weights("fc2.bias", [3]),
+        weights("fc1.weight", [hidden, 4]), weights("fc1.bias", [hidden]), weights("fc2.weight", [3, hidden]),
+        weights("fc2.bias", [3]),
       ],
-      inputs: [NamedValue(name: "x", type: TensorType(.f32, [1, 4]))], outputs: [NamedValue(name: "y", type: TensorType(.f32, [1, 3]))],
+      inputs: [NamedValue(name: "x", type: TensorType(.f32, [1, 4]))],
+      outputs: [NamedValue(name: "y", type: TensorType(.f32, [1, 3]))],
       opsets: opsets)
   }
 

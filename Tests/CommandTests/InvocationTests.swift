@@ -30,7 +30,9 @@ struct InvocationTests {
   }
 
   private func compile(_ arguments: String...) throws -> CompileRequest {
-    guard case .run(let invocation) = try parse(["m.onnx", "-o", "s.onnx"] + arguments) else { throw Diagnostic(.usage, "no call") }
+    guard case .run(let invocation) = try parse(["m.onnx", "-o", "s.onnx"] + arguments) else {
+      throw Diagnostic(.usage, "no call")
+    }
     return try CompileRequest(invocation)
   }
 
@@ -106,7 +108,8 @@ struct InvocationTests {
   @Test("Options of compile become what the compiler is asked for")
   func request() throws {
     let request = try compile(
-      "--ratio", "0.25", "--ratio", "layer1.*=0.5", "--max-ratio=0.75", "--round-to", "16", "--min-keep", "4", "--scope", "global",
+      "--ratio", "0.25", "--ratio", "layer1.*=0.5", "--max-ratio=0.75", "--round-to", "16", "--min-keep", "4", "--scope",
+      "global",
       "--criterion", "l1", "--seed", "7", "--only", "a.*,b", "--ignore", "c", "--kinds", "heads,head-dims")
     #expect(request.choice.budget == .ratio(0.25))
     #expect(request.choice.ratios.map(\.pattern.pattern) == ["layer1.*"])
@@ -131,11 +134,13 @@ struct InvocationTests {
   @Test(
     "A ratio that would leave nothing, or is none, is refused",
     arguments: [
-      ("1", ""), ("-1", ""), ("nan", ""), ("inf", ""), ("half", ""), ("1.5", "; write 0.015 for 1.5 %"), ("30", "; write 0.3 for 30 %"),
+      ("1", ""), ("-1", ""), ("nan", ""), ("inf", ""), ("half", ""), ("1.5", "; write 0.015 for 1.5 %"),
+      ("30", "; write 0.3 for 30 %"),
       ("30%", "; write 0.3 for 30 %"),
     ])
   func ratio(text: String, hint: String) {
-    #expect(compileRefusal(["--ratio", text]) == "--ratio \(text): a number from 0 to below 1 is expected, the share to remove\(hint)")
+    #expect(
+      compileRefusal(["--ratio", text]) == "--ratio \(text): a number from 0 to below 1 is expected, the share to remove\(hint)")
   }
 
   @Test(
@@ -161,14 +166,17 @@ struct InvocationTests {
 
   @Test("Options that contradict each other are refused")
   func conflicts() {
-    #expect(compileRefusal(["--ratio", "0.5", "--keep-params", "0.5"]) == "--ratio and --keep-params say the same thing twice; give one budget")
+    #expect(
+      compileRefusal(["--ratio", "0.5", "--keep-params", "0.5"])
+        == "--ratio and --keep-params say the same thing twice; give one budget")
     #expect(
       compileRefusal(["--keep-flops", "0.5", "--keep-params", "0.5"])
         == "--keep-params and --keep-flops say the same thing twice; give one budget")
     #expect(
       compileRefusal(["--apply", "p.json", "--scope", "global"])
         == "--apply carries out a plan as it is, so --scope has nothing to choose; leave one of them out")
-    #expect(compileRefusal(["--json", "--print-after", "all"]) == "--print-after and --json both write to standard output; choose one")
+    #expect(
+      compileRefusal(["--json", "--print-after", "all"]) == "--print-after and --json both write to standard output; choose one")
     #expect(compileRefusal(["--plan", "s.onnx"]) == "-o and --plan name the same file; the plan needs one of its own")
     // A ratio by pattern is no budget.
     #expect(compileRefusal(["--ratio", "a.*=0.5", "--keep-params", "0.5"]) == "accepted")

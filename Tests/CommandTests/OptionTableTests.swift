@@ -14,7 +14,8 @@ struct OptionTableTests {
     #expect(Option.named("--no-such-option") == nil)
   }
 
-  @Test("Help on a verb has a usage line, an example, and each of its options, in lines that fit a screen", arguments: Verb.allCases)
+  @Test(
+    "Help on a verb has a usage line, an example, and each of its options, in lines that fit a screen", arguments: Verb.allCases)
   func help(verb: Verb) {
     let text = Help.text(verb)
     #expect(text.contains("prunec \(verb.usage)"))
@@ -48,7 +49,8 @@ struct OptionTableTests {
     for verb in Verb.allCases { #expect(script.contains(verb.rawValue)) }
     for option in Option.allCases {
       for name in option.entry.names {
-        #expect(script.contains(shell == .fish ? (name.hasPrefix("--") ? "-l \(name.dropFirst(2))" : "-s \(name.dropFirst())") : name))
+        #expect(
+          script.contains(shell == .fish ? (name.hasPrefix("--") ? "-l \(name.dropFirst(2))" : "-s \(name.dropFirst())") : name))
       }
     }
     #expect(script.contains("isomorphic"))
@@ -58,7 +60,8 @@ struct OptionTableTests {
   @Test("The shells accept the scripts", arguments: Shell.allCases)
   func syntax(shell: Shell) throws {
     let folders = ["/bin", "/usr/bin", "/usr/local/bin", "/opt/homebrew/bin"]
-    guard let program = folders.map({ "\($0)/\(shell.rawValue)" }).first(where: FileManager.default.isExecutableFile(atPath:)) else {
+    guard let program = folders.map({ "\($0)/\(shell.rawValue)" }).first(where: FileManager.default.isExecutableFile(atPath:))
+    else {
       // That shell is not here.
       return
     }

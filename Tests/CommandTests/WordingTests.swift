@@ -22,9 +22,9 @@ struct WordingTests {
     #expect(Wording.bytes(999_499) == "999 kB")
     #expect(Wording.bytes(999_500) == "1.00 MB")
     #expect(Wording.bytes(25_600_000) == "25.6 MB")
-    #expect(Wording.operations(999_999) == "999,999")
-    #expect(Wording.operations(4.09e9) == "4.09 G")
-    #expect(Wording.operations(.infinity) == "too many")
+    #expect(Wording.operations(999_999, 5) == ["999,999", "5"])
+    #expect(Wording.operations(4.09e9, 0.354e9) == ["4.09 G", "0.35 G"])
+    #expect(Wording.operations(.infinity) == ["too many"])
   }
 
   @Test("What is not quite all is never said to be all")
@@ -57,7 +57,9 @@ struct WordingTests {
 
   @Test("JSON keeps the order of members, and has no infinities")
   func json() {
-    let value = Json.object([("b", .array([.integer(1), .null])), ("a", .number(.infinity)), ("c", .number(0.5)), ("d", .text("\"x\"\n"))])
+    let value = Json.object([
+      ("b", .array([.integer(1), .null])), ("a", .number(.infinity)), ("c", .number(0.5)), ("d", .text("\"x\"\n")),
+    ])
     #expect(value.text() == "{\n  \"b\": [1, null],\n  \"a\": null,\n  \"c\": 0.5,\n  \"d\": \"\\\"x\\\"\\n\"\n}")
   }
 

@@ -18,7 +18,8 @@ struct Shrinker {
 
   mutating func run() throws(Diagnostic) -> Module {
     var module = solution.module
-    for index in module.values.indices where module.values[index].type.isRanked {
+    // Of a value whose rank inference cannot find, what the file states stands as it was.
+    for index in module.values.indices where module.values[index].type.isRanked && solution.inferred.types[index].isRanked {
       let layouts = solution.axes[index]
       let type = solution.inferred.types[index]
       module.values[index].type = TensorType(type.element, layouts.map { keptIndices.extent($0) })
