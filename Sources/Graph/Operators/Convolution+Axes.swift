@@ -29,7 +29,6 @@ extension Convolution {
       case .fusedConv: Self.fusedRule
       }
     guard let names = rule.apply(to: solver, sizes: ["g": group], given: ["t": target]) else { return }
-    for index in node.inputs.indices where index >= rule.inputs.count { solver.escape(input: index) }
     noteRoles(solver, names, group: group)
   }
 
