@@ -155,6 +155,8 @@ extension Indexing {
       return solver.freezeNode(.unsupported("a scatter along an axis outside its tensor"))
     }
     relateIndexed(solver, axes[axis], isTable: false)
+    // Where an update goes missing, what was there before stays: none may.
+    solver.freeze(indexAxes[axis], .selected)
     for at in axes.indices {
       solver.tie(indexAxes[at], updates[at])
       if at != axis { alongside(solver, axes[at], shape[at], indexAxes[at], indexShape[at]) }

@@ -88,6 +88,8 @@ extension Indexing {
       let targets = solver.regroup(layouts, extents, to: Array(indexShape[..<leading]))
       for (target, update) in zip(targets, updates) { solver.tie(target, update) }
     } else {
+      // Where an update goes missing, what was there before stays: none may.
+      for at in 0..<leading { solver.freeze(indexAxes[at], .selected) }
       if width == 1, let codomain = solver.codomain(ofInput: 1) {
         solver.tie(codomain, indexed[0])
       } else {
