@@ -175,15 +175,24 @@ public struct ModelFile: Sendable {
     try checkOutput(path)
     switch try Self.outputFormat(of: path) {
     case .onnx:
-      try OnnxWriter.write(Exporter.model(of: module), patching: document, to: path, notOver: files)
+      try OnnxWriter.write(interchange(module), patching: document, to: path, notOver: files)
       let main = Self.byteCount(of: path)
       return main + (try hasExternalData(path) ? Self.byteCount(of: path + ".data") : 0)
     case .ir:
       var skeleton: [UInt8]?
-      if let document { skeleton = try OnnxWriter.skeleton(Exporter.model(of: module), patching: document) }
+      if let document { skeleton = try OnnxWriter.skeleton(interchange(module), patching: document) }
       try IrFile.write(module, skeleton: skeleton, sourceDigest: try digest(), others: others, to: path, notOver: files)
       return Self.byteCount(of: path)
     }
+  }
+
+  /// The module by names. A smaller model is a drop-in, so inputs and outputs stay as the original file spells them, even where inference
+  /// knows a number for what the file calls a symbol.
+  private func interchange(_ module: Module) -> NamedModel {
+    var named = Exporter.model(of: module)
+    if let document, named.inputs.map(\.name) == document.model.inputs.map(\.name) { named.inputs = document.model.inputs }
+    if let document, named.outputs.map(\.name) == document.model.outputs.map(\.name) { named.outputs = document.model.outputs }
+    return named
   }
 
   /// True where the writer put tensors beside the file that it wrote.

@@ -177,7 +177,7 @@ struct ExplainVerb {
         return Json.object([
           ("extent", part.extent.constant.map(Json.integer) ?? .text("\(part.extent)")),
           ("reason", .text(part.cause.reason.description)),
-          ("node", .optional(node.map(module.label))), ("operator", .optional(node?.operation.textName)),
+          ("node", .optional(node.map(module.label))), ("operator", .optional(node?.operation.onnxName.type)),
         ])
       }
       return Json.object([

@@ -69,7 +69,7 @@ struct FrozenReport {
     case .dynamic: "their length is known only when the model runs"
     case .selected: "their indices are picked one by one"
     case .ignored: "they were left out by --ignore"
-    case .doesNotFactor, .cutInsideBlock, .runOfParts, .opaque, .positionsEscape, .encoded, .incomparable, .unsupported:
+    case .doesNotFactor, .cutInsideBlock, .runOfParts, .opaque, .positionsEscape, .positionsReturned, .encoded, .incomparable, .unsupported:
       reason.description
     }
   }
@@ -93,7 +93,7 @@ struct FrozenReport {
         let node = entry.node.map { module.nodes[$0] }
         return .object([
           ("reason", .text(entry.reason.description)), ("givenUp", .bool(entry.reason.isGivingUp)),
-          ("node", .optional(node.map(module.label))), ("operator", .optional(node?.operation.textName)),
+          ("node", .optional(node.map(module.label))), ("operator", .optional(node?.operation.onnxName.type)),
           ("parameters", .integer(entry.parameters)), ("lost", .integer(entry.lost)),
           ("axes", .array(entry.axes.map { .array([.text(module[$0.value].name), .integer($0.axis)]) })),
         ])

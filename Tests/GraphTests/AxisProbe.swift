@@ -313,5 +313,6 @@ extension String {
 
 /// A symbolic extent, or an expression in symbols.
 extension Extent: ExpressibleByStringLiteral {
+  /// The extent that the text spells, else a symbol of that name.
   public init(stringLiteral text: String) { self = Extent(parsing: text) ?? .symbol(text) }
 }

@@ -11,7 +11,9 @@ extension OnnxEmitter {
     if node.type != base.type { groups.append(FieldGroup([4], .of { $0.field(4, text: node.type) })) }
     if node.domain != base.domain { groups.append(FieldGroup([7], .of { $0.field(7, text: node.domain) })) }
     let isPlain = !isDisplaced(message.range, in: message.store) && !hidesConstant(node)
-    if isPlain && OnnxEmitter.isSame(node.attributes, base.attributes) {
+    // A node that carries its message and no attributes is one that prunec does not know: its attributes are those of the message.
+    let isOpaque = node.source != nil && node.attributes.isEmpty
+    if isPlain && (isOpaque || OnnxEmitter.isSame(node.attributes, base.attributes)) {
       if groups.isEmpty { return .of { $0.verbatim(message) } }
     } else {
       let old = try OnnxEncoding.all(message, 5)

@@ -30,6 +30,8 @@ public enum Reason: Hashable, Sendable {
   case dynamic
   /// Positions along the axis leave the graph or are used as numbers.
   case positionsEscape
+  /// Positions along the axis are an output of the model.
+  case positionsReturned(String)
   /// The tensor stores packed or otherwise encoded numbers that cannot be sliced here.
   case encoded
   /// The pieces were selected one by one, so none may go.
@@ -57,6 +59,7 @@ extension Reason: CustomStringConvertible {
     case .structure: "its length is part of the model's structure"
     case .dynamic: "its length is known only when the model runs"
     case .positionsEscape: "positions along it are used as numbers"
+    case .positionsReturned(let name): "positions along it are returned: output \(name)"
     case .encoded: "it is stored packed"
     case .selected: "its indices are picked one by one"
     case .incomparable: "its symbolic sizes cannot be compared"

@@ -25,32 +25,32 @@ extension AttributeName {
   public var kinds: Set<AttributeKind> {
     switch self {
     case .activation, .approximate, .autoPad, .coordinateTransformationMode, .direction, .equation, .keepAspectRatioPolicy,
-      .mode, .nearestMode, .paddingMode, .reduction, .valueString:
+      .mode, .nearestMode, .keyQuantisation, .paddingMode, .reduction, .valueQuantisation, .valueString:
       [.string]
     case .roundMode, .precision, .select: [.string, .int]
     case .activations, .valueStrings: [.strings]
     case .alpha, .beta, .bias, .clip, .cubicCoefficientA, .epsilon, .extrapolationValue, .gamma, .high, .lambd, .low,
       .maskFilterValue,
-      .mean, .momentum, .negSlope, .ratio, .scaleBaseAttribute, .seed, .softcap, .spatialScale, .theta, .valueFloat:
+      .mean, .momentum, .negSlope, .queryKeyNormEpsilon, .ratio, .scaleBaseAttribute, .seed, .softcap, .spatialScale, .theta, .valueFloat:
       [.float]
     case .scale: [.float, .floats]
     case .activationAlpha, .activationBeta, .activationParameters, .scales, .valueFloats: [.floats]
     case .border: [.floats, .float, .ints]
-    case .allowzero, .antialias, .alignCorners, .axis, .batchAxis, .batchDims, .bits, .blockedIntegerFormat, .blockSize,
+    case .allowzero, .antialias, .alignCorners, .axis, .batchAxis, .batchDims, .bits, .accuracyLevel, .causal, .keyValueBits, .maskIndexType, .queryKeyOutput, .slidingWindowCache, .weightPrepacked, .blockSize,
       .blocksize,
       .ceilMode, .centerPointBox, .channelsLast, .countIncludePad, .dataType, .detectNegative, .detectPositive, .doRotary,
       .excludeOutside,
-      .exclusive, .featureGroups, .fmod, .group, .hiddenSize, .inputForget, .interleaved, .inverse, .isCausal, .isPackedBatching,
+      .exclusive, .fmod, .group, .hiddenSize, .inputForget, .interleaved, .inverse, .isCausal, .isPackedBatching,
       .k, .K,
       .N, .keepDims, .kvNumHeads, .largest, .layout, .leftWindowSize, .linearBeforeReset, .localWindowSize, .newAxis,
       .noopWithEmptyAxes, .numGroups, .numHeads, .numOutputs, .offsetGroup, .onesided, .outputDataType, .outputHeight,
       .outputWidth, .p,
-      .packedHeads, .pastPresentShareBuffer, .qNumHeads, .qkMatmulOutputMode, .reverse, .rightWindowSize, .rotaryEmbeddingDim,
+      .pastPresentShareBuffer, .qNumHeads, .qkMatmulOutputMode, .reverse, .rightWindowSize, .rotaryEmbeddingDim,
       .rotaryInterleaved, .sampleSize, .samplingRatio, .saturate, .selectLastIndex, .size, .smoothSoftmax, .softmaxPrecision,
       .sorted,
       .stashType, .storageOrder, .timeAxis, .to, .trainingMode, .transA, .transB, .transBatchA, .transBatchB, .unidirectional,
       .upper,
-      .usePastKeyValue, .valueInt:
+      .valueInt:
       [.int]
     case .axes, .start, .end: [.ints, .int]
     case .dilations, .kernelShape, .outputPadding, .outputShape, .pads, .perm, .pooledShape, .qkvHiddenSizes, .shape, .split,

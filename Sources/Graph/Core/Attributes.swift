@@ -1,5 +1,6 @@
 /// The name of an attribute of a known operator, as ONNX spells it. Attributes of unknown operators stay in their bytes.
 public enum AttributeName: String, Sendable, Hashable, CaseIterable {
+  case accuracyLevel = "accuracy_level"
   case activation, activations, allowzero, alpha, antialias, axes, axis
   case activationAlpha = "activation_alpha"
   case activationBeta = "activation_beta"
@@ -9,9 +10,10 @@ public enum AttributeName: String, Sendable, Hashable, CaseIterable {
   case autoPad = "auto_pad"
   case batchDims = "batch_dims"
   case batchAxis = "batch_axis"
-  case beta, bias, bits, blockedIntegerFormat = "accuracy_level"
+  case beta, bias, bits
   case blockSize = "block_size"
   case blocksize, border
+  case causal
   case ceilMode = "ceil_mode"
   case centerPointBox = "center_point_box"
   case channelsLast = "channels_last"
@@ -27,7 +29,6 @@ public enum AttributeName: String, Sendable, Hashable, CaseIterable {
   case epsilon, equation, exclusive
   case excludeOutside = "exclude_outside"
   case extrapolationValue = "extrapolation_value"
-  case featureGroups = "num_features"
   case fmod, gamma, group
   case hiddenSize = "hidden_size"
   case high
@@ -39,6 +40,8 @@ public enum AttributeName: String, Sendable, Hashable, CaseIterable {
   case keepAspectRatioPolicy = "keep_aspect_ratio_policy"
   case keepDims = "keepdims"
   case kernelShape = "kernel_shape"
+  case keyQuantisation = "k_quant_type"
+  case keyValueBits = "kv_cache_bit_width"
   case kvNumHeads = "kv_num_heads"
   case lambd, largest, layout
   case linearBeforeReset = "linear_before_reset"
@@ -46,6 +49,7 @@ public enum AttributeName: String, Sendable, Hashable, CaseIterable {
   case localWindowSize = "local_window_size"
   case low
   case maskFilterValue = "mask_filter_value"
+  case maskIndexType = "mask_index_type"
   case mean, mode, momentum
   case nearestMode = "nearest_mode"
   case negSlope = "neg_slope"
@@ -62,7 +66,6 @@ public enum AttributeName: String, Sendable, Hashable, CaseIterable {
   case outputShape = "output_shape"
   case outputWidth = "output_width"
   case p
-  case packedHeads = "is_packed"
   case paddingMode = "padding_mode"
   case pads
   case pastPresentShareBuffer = "past_present_share_buffer"
@@ -70,6 +73,8 @@ public enum AttributeName: String, Sendable, Hashable, CaseIterable {
   case precision
   case qNumHeads = "q_num_heads"
   case qkMatmulOutputMode = "qk_matmul_output_mode"
+  case queryKeyNormEpsilon = "qk_norm_epsilon"
+  case queryKeyOutput = "qk_output"
   case qkvHiddenSizes = "qkv_hidden_sizes"
   case ratio, reduction, reverse
   case rightWindowSize = "right_window_size"
@@ -83,6 +88,7 @@ public enum AttributeName: String, Sendable, Hashable, CaseIterable {
   case seed, select
   case selectLastIndex = "select_last_index"
   case shape, size, softcap
+  case slidingWindowCache = "sliding_window_cache"
   case smoothSoftmax = "smooth_softmax"
   case softmaxPrecision = "softmax_precision"
   case sorted
@@ -99,14 +105,15 @@ public enum AttributeName: String, Sendable, Hashable, CaseIterable {
   case trainingMode = "training_mode"
   case transA, transB, transBatchA, transBatchB
   case unidirectional, upper
-  case usePastKeyValue = "use_past"
   case value
   case valueFloat = "value_float"
   case valueFloats = "value_floats"
   case valueInt = "value_int"
   case valueInts = "value_ints"
   case valueString = "value_string"
+  case valueQuantisation = "v_quant_type"
   case valueStrings = "value_strings"
+  case weightPrepacked = "weight_prepacked"
 }
 
 /// The value of an attribute. Text is bytes in ONNX; what is not UTF-8 stays in `raw`.

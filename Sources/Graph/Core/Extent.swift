@@ -113,13 +113,40 @@ public struct Extent: Hashable, Sendable {
   }
 
   /// Division that rounds towards minus infinity; a symbol of its own where the result is no polynomial.
+  ///
+  /// By a positive number, equal quotients are spelt alike: what divides stands outside, the fraction is reduced, and its numerator is at
+  /// least 0 and as small as can be (`(seq+1)/2` and `(seq-1)/2 + 1` are both `floor((seq-1)/2)+1`).
   public func floorDivided(by divisor: Extent) -> Extent {
     if let exact = dividedExactly(by: divisor) { return exact }
-    if let x = constant, let y = divisor.constant, y != 0 {
-      return Extent(x / y - (x % y != 0 && (x < 0) != (y < 0) ? 1 : 0))
+    guard let number = divisor.constant, number > 0 else {
+      if let x = constant, let y = divisor.constant, y != 0 { return Extent(x / y - (x % y != 0 && (x < 0) != (y < 0) ? 1 : 0)) }
+      return .function("floor", self, "/", divisor)
     }
-    return .function("floor", self, "/", divisor)
+    func floored(_ x: Int, _ y: Int) -> Int { x / y - (x % y != 0 && x < 0 ? 1 : 0) }
+    let symbolic = terms.filter { !$0.key.isEmpty }
+    let whole = Extent(symbolic.filter { $0.value % number == 0 }.mapValues { $0 / number })
+    let rest = symbolic.filter { $0.value % number != 0 }
+    let constant = terms[[]] ?? 0
+    if rest.isEmpty { return whole + Extent(floored(constant, number)) }
+    let common = rest.values.reduce(number, Self.commonDivisor)
+    let reduced = rest.mapValues { $0 / common }
+    let (lower, offset) = (number / common, floored(constant, common))
+    var shift = 0
+    if reduced.values.allSatisfy({ $0 > 0 }) {
+      shift = floored(reduced.reduce(offset) { $0 &+ (Self.mayBeZero($1.key) ? 0 : $1.value) }, lower)
+    }
+    let upper = Extent(reduced) + Extent(offset &- shift &* lower)
+    return whole + Extent(shift) + .function("floor", upper, "/", Extent(lower))
   }
+
+  private static func commonDivisor(_ a: Int, _ b: Int) -> Int {
+    var (a, b) = (a.magnitude, b.magnitude)
+    while b != 0 { (a, b) = (b, a % b) }
+    return Int(clamping: a)
+  }
+
+  /// A symbol is at least 1 (an axis of no indices is no axis one prunes), unless it depends on data or is an expression: at least 0.
+  private static func mayBeZero(_ product: Monomial) -> Bool { product.contains { $0.contains("?") || $0.contains("(") } }
 
   /// An expression that is no polynomial, as a symbol named by its own text: `name(a op b)`.
   public static func function(_ name: String, _ a: Extent, _ op: String, _ b: Extent) -> Extent {
@@ -143,10 +170,7 @@ public struct Extent: Hashable, Sendable {
     if let x = constant, let y = other.constant { return x < y }
     let difference = (other - self).terms
     let others = difference.filter { !$0.key.isEmpty }
-    // A symbol is at least 1 (an axis of no indices is no axis one prunes), unless it depends on data or is an expression: at least 0.
-    let nearest = others.reduce(difference[[]] ?? 0) { sum, term in
-      term.key.contains { $0.contains("?") || $0.contains("(") } ? sum : sum &+ term.value
-    }
+    let nearest = others.reduce(difference[[]] ?? 0) { Self.mayBeZero($1.key) ? $0 : $0 &+ $1.value }
     if others.values.allSatisfy({ $0 > 0 }) && nearest > 0 { return true }
     if others.values.allSatisfy({ $0 < 0 }) && nearest <= 0 { return false }
     return nil

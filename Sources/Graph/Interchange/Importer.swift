@@ -8,11 +8,26 @@ public struct Importer {
   /// Throws `invalid` for names that are made twice, never, or later than they are read, for operands and results that an operator does
   /// not have, and for types that do not fit; `unsupported` for sparse constants.
   public static func module(from model: NamedModel) throws(Diagnostic) -> Module {
+    do throws(Diagnostic) {
+      return try read(model)
+    } catch {
+      let opset = model.opsets[""] ?? model.opsets["ai.onnx"] ?? oldestOpset
+      guard opset < oldestOpset, error.kind == .invalid else { throw error }
+      let advice = "the model uses operator set \(opset), prunec reads \(oldestOpset) and newer: convert it first"
+      throw Diagnostic(.unsupported, "\(error.message) (\(advice))", at: error.place, file: error.file)
+    }
+  }
+
+  /// Models of older operator sets are read as far as their operators mean the same.
+  private static let oldestOpset = 11
+
+  private static func read(_ model: NamedModel) throws(Diagnostic) -> Module {
     var importer = Importer(model)
     try importer.readParameters()
     try importer.readInputs()
     for (position, node) in model.nodes.enumerated() { try importer.read(node, at: position) }
     try importer.readOutputs()
+    importer.declareOpaqueResults()
     let inferred = try TypeInference.run(importer.module, declared: importer.declared)
     for index in importer.module.values.indices { importer.module.values[index].type = inferred.types[index] }
     return importer.module
@@ -92,10 +107,59 @@ public struct Importer {
     var outputs: [ValueID?] = []
     outputs.reserveCapacity(node.outputs.count)
     for name in node.outputs { outputs.append(name.isEmpty ? nil : try make(name)) }
+    declareBranches(of: node, outputs)
     module.nodes.append(
       Node(
         operation, inputs: inputs, outputs: outputs, attributes: attributes, name: node.name, position: position,
         captures: captures))
+  }
+
+  /// What an `if` returns is what both its branches return; lengths on which they differ are unknown.
+  private mutating func declareBranches(of node: NamedNode, _ outputs: [ValueID?]) {
+    guard node.type == "If", node.domain.isEmpty else { return }
+    for case (let index, let output?) in outputs.enumerated() where declared[output] == nil {
+      let types = node.subgraphs.compactMap { $0.graph.outputs.indices.contains(index) ? $0.graph.outputs[index].type : nil }
+      guard types.count == 2, let first = types.first, let second = types.last, first.isRanked, second.isRanked,
+        first.element == second.element, first.rank == second.rank
+      else { continue }
+      let shape = first.shape.indices.map { axis in
+        first.shape[axis] == second.shape[axis] ? first.shape[axis] : Extent.symbol("?\(module[output].name).\(axis)")
+      }
+      declared[output] = TensorType(first.element, shape)
+    }
+  }
+
+  /// What the results of operators that prunec does not know must be, where the file does not say: what the branches of an `if` return, and
+  /// what the layer that reads them takes.
+  private mutating func declareOpaqueResults() {
+    let uses = module.uses()
+    for node in module.nodes where node.operation.rules == nil {
+      for case let output? in node.outputs where declared[output] == nil {
+        let readers = uses[output.index].filter { $0.operand == 0 }.map { module.nodes[$0.node] }
+        if let type = readers.compactMap({ typeRead(by: $0, as: output) }).first { declared[output] = type }
+      }
+    }
+  }
+
+  /// The type of a first operand that its reader leaves no choice about, but for lengths.
+  private func typeRead(by node: Node, as value: ValueID) -> TensorType? {
+    guard node.inputs.count > 1, let weight = node.inputs[1], module[weight].type.isRanked else { return nil }
+    let name = module[value].name
+    func unknown(_ axis: Int) -> Extent { .symbol("?\(name).\(axis)") }
+    let type = module[weight].type
+    switch node.operation {
+    case .matrixProduct(.gemm):
+      guard type.rank == 2 else { return nil }
+      let contracted = type.shape[node.attributes.flag(.transB) ? 1 : 0]
+      return TensorType(type.element, node.attributes.flag(.transA) ? [contracted, unknown(1)] : [unknown(0), contracted])
+    case .convolution(.conv):
+      guard type.rank > 2 else { return nil }
+      let channels = type.shape[1] * Extent(node.attributes.int(.group) ?? 1)
+      return TensorType(type.element, [unknown(0), channels] + (2..<type.rank).map(unknown))
+    case .elementwise, .matrixProduct, .convolution, .normalisation, .reduction, .reshaping, .joining, .indexing, .pooling, .recurrence,
+      .attention, .quantisation, .generation, .opaque:
+      return nil
+    }
   }
 
   private mutating func make(_ name: String) throws(Diagnostic) -> ValueID {

@@ -141,14 +141,22 @@ public struct TypeInference {
   /// What the symbols of a node's results are named after: its first result, without the characters of which sums and products are made.
   private func label(_ node: Node) -> String {
     guard let name = firstResult(node) else { return node.name }
-    let reserved = "+-*(), ".utf8
-    guard name.utf8.contains(where: { reserved.contains($0) }) else { return name }
+    guard name.utf8.contains(where: Self.isReserved) else { return name }
     return name.unicodeScalars.reduce(into: "") { text, scalar in
-      if scalar.isASCII, reserved.contains(UInt8(truncatingIfNeeded: scalar.value)) {
+      if scalar.isASCII, Self.isReserved(UInt8(truncatingIfNeeded: scalar.value)) {
         text += "_" + String(scalar.value, radix: 16)
       } else {
         text.unicodeScalars.append(scalar)
       }
+    }
+  }
+
+  private static func isReserved(_ byte: UInt8) -> Bool {
+    switch byte {
+    case UInt8(ascii: "+"), UInt8(ascii: "-"), UInt8(ascii: "*"), UInt8(ascii: "("), UInt8(ascii: ")"), UInt8(ascii: ","),
+      UInt8(ascii: " "):
+      true
+    default: false
     }
   }
 

@@ -46,8 +46,10 @@ public struct Coverage: Sendable {
       total += count
       if isPrunable { prunable += count }
       var seen: Set<Key> = []
-      for (axis, layout) in layouts.enumerated() where solution.groups(in: layout).isEmpty {
-        for cause in solution.causes(in: layout) {
+      for (axis, layout) in layouts.enumerated() {
+        // Beside a group, what is fixed by nature (the three of a qkv) is not worth a word.
+        let isPartial = !solution.groups(in: layout).isEmpty
+        for cause in solution.causes(in: layout) where !isPartial || cause.reason.isGivingUp {
           let key = Key(reason: cause.reason, node: cause.node)
           if entries[key] == nil { order.append(key) }
           var entry = entries[key] ?? (0, 0, [])
@@ -73,7 +75,7 @@ extension Reason {
   /// of convolutions, rows that data index, lengths of its structure).
   public var isGivingUp: Bool {
     switch self {
-    case .interface, .neighbourhood, .indexedByData, .structure, .dynamic, .order, .ignored, .selected: false
+    case .interface, .neighbourhood, .indexedByData, .structure, .dynamic, .order, .ignored, .selected, .positionsReturned: false
     case .doesNotFactor, .cutInsideBlock, .runOfParts, .opaque, .positionsEscape, .encoded, .incomparable, .unsupported: true
     }
   }

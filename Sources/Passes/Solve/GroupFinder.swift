@@ -11,12 +11,13 @@ struct GroupFinder {
   let notes: [Solver.Note]
   let dependence: [Solver.Dependence]
 
-  /// All groups that data parameters carry, in order of first occurrence.
+  /// All groups that data parameters carry, in order of first occurrence. A parameter that nobody reads stays as it is.
   func groups() -> [Group] {
     let weights = weightParameters()
     var order: [Int32] = []
     var occurrences: [Int32: [Group.Occurrence]] = [:]
-    for parameter in module.parameters where parameter.content.element.isData {
+    let uses = module.uses()
+    for parameter in module.parameters where parameter.content.element.isData && !uses[parameter.value.index].isEmpty {
       let id = parameter.value
       for (axis, layout) in axes[id.index].enumerated() {
         for leaf in Set(table.leaves(layout)).sorted() {

@@ -27,7 +27,7 @@ struct KindFinder {
     let inAttention = roles.contains(.contractedActivations) || roles.contains(.freeOfActivations)
     let inContraction =
       !roles.isDisjoint(with: [.linearInput, .linearOutput, .convolutionInput, .convolutionOutput, .groups, .insideGroup, .recurrentHidden])
-    if roles.contains(.tableRows) || (!inWeight && inAttention) { return .tokens }
+    if roles.contains(.tableRows) || !inWeight && (inAttention || roles.isEmpty) { return .tokens }
     if roles.contains(.codomain) { return .experts }
     if roles.contains(.batchOfActivations) && inWeight { return roles.contains(.repeated) ? .queries : .heads }
     if roles.contains(.groups) { return .groups }

@@ -65,7 +65,7 @@ final class Solver: AxisSolver {
     for output in module.outputs {
       let reason = Reason.interface("output \(module[output].name)")
       for layout in layouts[output.index] { unifier.freeze(layout, reason) }
-      if let codomain = codomains[output.index] { unifier.freeze(codomain, .positionsEscape) }
+      if let codomain = codomains[output.index] { unifier.freeze(codomain, .positionsReturned(module[output].name)) }
     }
     return Solution(
       module: module, inferred: inferred, table: unifier.table, layouts: layouts, codomains: codomains, notes: notes, dependence: dependence)
