@@ -41,23 +41,25 @@ public struct ModelFile: Sendable {
       try refuseFolder(path)
       let store = try MappedFile.open(path)
       if store.count == 0 { throw Diagnostic(.invalid, "is empty; the download or export that made it did not finish") }
-      if Safetensors.isLikely(store) || IrFile.isText(store) { return try ModelFile(ir: store, path: path) }
-      if isForeignText(store) {
+      let isIr = Safetensors.isLikely(store) || IrFile.isText(store)
+      if !isIr, isForeignText(store) {
         throw Diagnostic(.invalid, "is text, but no model: prunec reads ONNX files, and texts that begin with 'module NAME {'")
       }
-      return try ModelFile(onnx: path)
+      let file = isIr ? try ModelFile(ir: store, path: path) : try ModelFile(onnx: path)
+      if let fault = Verifier.check(file.module).first { throw fault }
+      return file
     } catch {
       throw error.inFile(path)
     }
   }
 
-  /// Readable text throughout its beginning, of no kind that the ONNX reader has a better word for. An ONNX file never looks so: lengths and
+  /// Readable ASCII throughout its beginning, of no kind that the ONNX reader has a better word for. An ONNX file never looks so: lengths and
   /// field numbers are control characters.
   private static func isForeignText(_ store: ByteStore) -> Bool {
     store.withUnsafeBytes { bytes in
       let start = bytes.prefix(512)
       if start.starts(with: "version https://git-lfs".utf8) || start.first == UInt8(ascii: "<") { return false }
-      return start.count >= 16 && start.allSatisfy { $0 >= 0x20 && $0 != 0x7F || $0 == 0x09 || $0 == 0x0A || $0 == 0x0D }
+      return start.count >= 16 && start.allSatisfy { (0x20..<0x7F).contains($0) || $0 == 0x09 || $0 == 0x0A || $0 == 0x0D }
     }
   }
 

@@ -31,7 +31,7 @@ struct CompileVerb {
     options.choice = request.choice
     options.criterion = request.criterion
     options.seed = request.seed
-    options.plan = try plan(for: file)
+    options.plan = try plan(for: file, progress)
     options.progress = { progress.report($0, $1 > 0 ? $1 : nil) }
     if options.plan != nil { timing.add("read plan") }
     var compilation = Compilation(file.module, options: options)
@@ -93,12 +93,13 @@ struct CompileVerb {
 
   // MARK: Plans
 
-  private func plan(for file: ModelFile) throws(Diagnostic) -> PlanFile? {
+  private func plan(for file: ModelFile, _ progress: ProgressBar) throws(Diagnostic) -> PlanFile? {
     guard let path = request.planInput else { return nil }
     do throws(Diagnostic) {
       let bytes = try MappedFile.open(path).withUnsafeBytes { Data($0) }
       let plan = try PlanFile(reading: bytes)
       guard let digest = plan.digest, !digest.isEmpty else { return plan }
+      progress.report("computing the digest of \(request.model)")
       guard let own = try file.digest() else {
         console.note("\(path): cannot be checked against \(request.model), which does not say what ONNX file it came from")
         return plan
@@ -126,10 +127,12 @@ struct CompileVerb {
   private func writePlan(_ compilation: Compilation, _ file: ModelFile, _ progress: ProgressBar) throws(Diagnostic) {
     guard let path = request.planOutput, !request.isDryRun, let plan = compilation.plan, let solution = compilation.solution
     else { return }
+    progress.report("computing the digest of \(request.model)")
+    let digest = try file.digest() ?? ""
     progress.report("writing \(path)")
     let survivors = Set(compilation.module.parameters.map { compilation.module[$0.value].name })
     let name = URL(fileURLWithPath: request.model).lastPathComponent
-    let text = PlanFile.text(plan: plan, solution: solution, survivors: survivors, file: name, digest: try file.digest() ?? "")
+    let text = PlanFile.text(plan: plan, solution: solution, survivors: survivors, file: name, digest: digest)
     let inputs = file.files + [request.planInput, request.output].compactMap { $0 }
     try AtomicFile.write(to: path, notOver: inputs) { try $0.write(Array(text.utf8)) }
   }

@@ -116,6 +116,8 @@ enum CompletionScripts {
         esac
         if (( CURRENT == 2 )) && [[ $verb == compile && $words[CURRENT] != -* ]]; then
           _describe -t verbs verb verbs
+        elif (( CURRENT == 2 )) && [[ $words[CURRENT] == -* ]]; then
+          compadd -- --version
         fi
         case $verb in
       \(cases.joined(separator: "\n"))

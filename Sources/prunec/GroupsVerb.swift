@@ -34,11 +34,12 @@ struct GroupsVerb {
     if !groups.isEmpty {
       var table = TextTable([.left, .left, .right, .left, .left])
       table.add(["group", "kind", "extent", "default", "carried by"])
+      let columns = (groups.map { Wording.name($0.name).count }.max() ?? 0) + (groups.map(\.kind.rawValue.count).max() ?? 0) + 21
       for group in groups {
         let axes = group.occurrences.map { names.axis($0.value, $0.axis) }
         table.add([
           Wording.name(group.name), group.kind.rawValue, Wording.count(group.extent), group.isDefault ? "yes" : "no",
-          SolutionNames.few(axes, 2),
+          fitting(axes, console.width.map { $0 - columns }),
         ])
       }
       let rows = table.lines
@@ -50,6 +51,17 @@ struct GroupsVerb {
     if let partial = frozen.partialLine { lines += [""] + wrapped(partial, width: 120) }
     lines += ["", next(model, names, frozen)]
     return lines
+  }
+
+  /// As many of three axes, but one, as a line has room for, and how many more there are.
+  private func fitting(_ axes: [String], _ width: Int?) -> String {
+    for count in [3, 2] {
+      let text = SolutionNames.few(axes, count)
+      if let width, text.count > width { continue }
+      return text
+    }
+    let one = SolutionNames.few(axes, 1)
+    return width.map { one.count <= $0 } ?? true ? one : Wording.plural(axes.count, "axis", "axes")
   }
 
   private func next(_ model: SolvedModel, _ names: SolutionNames, _ frozen: FrozenReport) -> String {

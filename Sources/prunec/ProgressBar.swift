@@ -69,7 +69,8 @@ final class ProgressBar: @unchecked Sendable {
   }
 
   private func draw() {
-    let elapsed = Wording.seconds(Date().timeIntervalSince(begin).rounded(.down)).replacingOccurrences(of: ".00", with: "")
+    let seconds = Int(Date().timeIntervalSince(begin))
+    let elapsed = seconds < 60 ? "\(seconds) s" : "\(seconds / 60) min \(seconds % 60) s"
     var line = "prunec: \(step)"
     if let share, share.isFinite {
       let filled = Int((min(1, max(0, share)) * 20).rounded(.down))

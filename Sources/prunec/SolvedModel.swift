@@ -55,7 +55,7 @@ struct SolutionNames {
   static func few(_ texts: [String], _ limit: Int) -> String {
     var seen: Set<String> = []
     let unique = texts.filter { seen.insert($0).inserted }
-    if unique.count <= limit + 1 { return unique.joined(separator: ", ") }
+    if unique.count <= limit { return unique.joined(separator: ", ") }
     return unique.prefix(limit).joined(separator: ", ") + " and \(Wording.count(unique.count - limit)) more"
   }
 }

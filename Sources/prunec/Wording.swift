@@ -73,14 +73,6 @@ enum Wording {
     "\(count(number)) \(number == 1 ? noun : many ?? noun + "s")"
   }
 
-  /// Seconds as `0.12 s`, `3 min 20 s`.
-  static func seconds(_ seconds: Double) -> String {
-    if seconds < 10 { return "\(fixed(seconds, 2)) s" }
-    if seconds < 100 { return "\(fixed(seconds, 1)) s" }
-    let whole = Int(seconds)
-    return "\(whole / 60) min \(whole % 60) s"
-  }
-
   /// A name from a file, without characters that would move a terminal's cursor or break a line.
   static func name(_ text: String) -> String {
     if text.unicodeScalars.allSatisfy({ $0.value >= 0x20 && !(0x7F...0x9F).contains($0.value) }) { return text }

@@ -70,6 +70,8 @@ struct BadInputTests {
       #expect(outcome.errors.hasPrefix("prunec: error: cut.onnx: "))
       #expect(outcome.errors.filter { $0 == "\n" }.count == 1)
     }
+    try runner.write(Array(whole.dropLast(6)), "cut.onnx")
+    try expect("cut.onnx: the module names no operator set", code: 4, "cut.onnx", "-o", "s.onnx")
   }
 
   @Test("Graphs that are none")

@@ -70,7 +70,7 @@ struct OptionTableTests {
     let outcome = try runner.run(URL(fileURLWithPath: program), ["-n", "script"])
     #expect(outcome.code == 0)
     #expect(outcome.errors == "")
-    try runner.write("if [[ ( ; then\nend end", "broken")
+    try runner.write("if true; then\n", "broken")
     #expect(try runner.run(URL(fileURLWithPath: program), ["-n", "broken"]).code != 0)
   }
 
@@ -81,7 +81,8 @@ struct OptionTableTests {
     try runner.write(CompletionScripts.text(for: .bash), "script")
     func completed(_ words: [String]) throws -> Set<String> {
       let list = words.map { "'\($0)'" }.joined(separator: " ")
-      let call = "source script; COMP_WORDS=(\(list)); COMP_CWORD=\(words.count - 1); _prunec; printf '%s\\n' \"${COMPREPLY[@]}\""
+      let call =
+        "source ./script; COMP_WORDS=(\(list)); COMP_CWORD=\(words.count - 1); _prunec; printf '%s\\n' \"${COMPREPLY[@]}\""
       let outcome = try runner.run(URL(fileURLWithPath: "/bin/bash"), ["-c", call])
       return Set(outcome.output.split(separator: "\n").map(String.init))
     }

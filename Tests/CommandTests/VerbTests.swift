@@ -30,7 +30,7 @@ struct VerbTests {
     #expect(try shape("fc2.weight", in: "s.onnx") == [3, 8])
     #expect(try shape("fc2.bias", in: "s.onnx") == [3])
     for line in [
-      "m.onnx → s.onnx", "hidden         1 of 1       8 of 16", "parameters        131     67     -48.9 %",
+      "m.onnx → s.onnx", "hidden         1 of 1       8 of 16", "parameters        131     67  -48.9 %",
       "Asked for: 50.0 % of every group's indices to go; 50.0 % of the pruned groups' are gone",
       "COVERAGE  97.7 % of the parameters lie on at least one prunable axis (128 of 131)",
     ] {
@@ -157,6 +157,16 @@ struct VerbTests {
     #expect(group.contains("fc2.weight:1"))
     let report = try object(try runner.run("explain", "m.onnx", "fc1.weight:0", "--json").output)
     #expect((report["axes"] as? [[String: Any]])?.first?["layout"] as? String == "fc1.hidden")
+  }
+
+  @Test("dot draws the graph; edges whose axes share a group share a colour")
+  func dot() throws {
+    let drawing = try runner.run("dot", "m.onnx").output
+    #expect(drawing.hasPrefix("digraph \"perceptron\" {\n"))
+    #expect(drawing.contains("fc1.hidden"))
+    #expect(try runner.run("dot", "m.onnx", "-o", "m.dot").output == "")
+    #expect(try runner.contents("m.dot") == Array(drawing.utf8))
+    #expect(try runner.run("dot", "m.onnx", "-o", "m.onnx").code == 5)
   }
 
   @Test("verify-dimensions says yes, or no with a list")
