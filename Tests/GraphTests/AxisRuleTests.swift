@@ -41,7 +41,8 @@ struct AxisRuleTests {
       [
         Convolution.convolutionRule, Convolution.fusedRule, Convolution.transposedRule, Convolution.integerRule,
         Convolution.quantisedRule, Convolution.deformableRule, MatrixProduct.matrixRule, MatrixProduct.vectorMatrixRule,
-        MatrixProduct.matrixVectorRule, MatrixProduct.vectorRule, MatrixProduct.quantisedRule, MatrixProduct.packedRule,
+        MatrixProduct.matrixVectorRule, MatrixProduct.vectorRule, MatrixProduct.quantisedRule, MatrixProduct.integerRule,
+        MatrixProduct.packedRule,
         Normalisation.passRule, Normalisation.batchRule, Normalisation.instanceRule, Normalisation.groupRule,
         Normalisation.groupwiseRule, Normalisation.localRule, Normalisation.layerRule, Normalisation.skipRule,
         Normalisation.simplifiedSkipRule, Normalisation.embedRule, Reshaping.depthFirstRule, Reshaping.columnFirstRule,

@@ -108,6 +108,18 @@ struct ContractionAxisTests {
     #expect(transposed.text == "n (a b) 8 8, (a b) c 2 2, (a c) -> n (a c) 16 16")
   }
 
+  @Test("a deformable convolution keeps the blocks that its offsets are for")
+  func deformable() {
+    func probe(_ blocks: Int) -> String {
+      AxisProbe(
+        .convolution(.deformConv), [[2, 8, 9, 9], [12, 4, 3, 3], [2, Extent(18 * blocks), 7, 7]], [[2, 12, 7, 7]],
+        attributes: [.init(.group, .int(2)), .init(.offsetGroup, .int(blocks))]
+      ).text
+    }
+    #expect(probe(1) == "a (b c) 9 9, (b d) c 3 3, a 18 7 7 -> a (b d) 7 7")
+    #expect(probe(2) == "a (2 b) 9 9, (2 c) b 3 3, a 36 7 7 -> a (2 c) 7 7")
+  }
+
   @Test("a window of one lets its axis pass; a stride or a pad does not")
   func windows() {
     func probe(_ attributes: [Attributes.Entry], _ output: [Extent]) -> String {

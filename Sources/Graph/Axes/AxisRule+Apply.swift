@@ -112,6 +112,10 @@ private struct Application<Solver: AxisSolver> {
       places.append((index, solver.axes(ofInput: index), type, terms))
       note(terms, type)
     }
+    for index in node.inputs.indices.dropFirst(rule.inputs.count) where solver.has(index) {
+      solver.escape(input: index)
+      solver.freezeInput(index, .unsupported("the axis rule says nothing of operand \(index)"))
+    }
     for _ in 0..<4 {
       var isOpen = false
       for operand in places {

@@ -36,6 +36,17 @@ extension AxisSolver {
     if let codomain = codomain(ofInput: index) { freeze(codomain, .positionsEscape) }
   }
 
+  /// Says that an operand holds settings, such as a shape, scales or bounds: none of its numbers may go.
+  func keepSettings(_ indices: some Sequence<Int>) {
+    for index in indices where has(index) {
+      escape(input: index)
+      freezeInput(index, .structure)
+    }
+  }
+
+  /// `keepSettings` for all operands but the first.
+  func keepSettings() { keepSettings(node.inputs.indices.dropFirst()) }
+
   /// `escape` for every operand.
   func escapeAll() {
     for index in node.inputs.indices { escape(input: index) }

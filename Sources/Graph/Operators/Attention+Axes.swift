@@ -133,10 +133,6 @@ extension AttentionFamily {
     if given["d"] == nil { sizes["d"] = size }
     guard let names = rule.apply(to: solver, sizes: sizes, given: given) else { return }
     if isEncoded, let dims = names["d"] { solver.freeze(dims, .encoded) }
-    for index in node.inputs.indices where index >= rule.inputs.count {
-      solver.escape(input: index)
-      solver.freezeInput(index, .unsupported("an operand of this attention that prunec does not follow"))
-    }
     noteRoles(solver, names)
   }
 

@@ -28,9 +28,20 @@ extension Convolution {
       case .quantisedConv: Self.quantisedRule
       case .fusedConv: Self.fusedRule
       }
+    if self == .deformConv { keepOffsetGroups(solver, node) }
     guard let names = rule.apply(to: solver, sizes: ["g": group], given: ["t": target]) else { return }
-    for index in node.inputs.indices where index >= rule.inputs.count { solver.escape(input: index) }
     noteRoles(solver, names, group: group)
+  }
+
+  /// Offsets are per block of input channels; blocks stay, since the offsets' channels do.
+  private func keepOffsetGroups(_ solver: some AxisSolver, _ node: Node) {
+    let blocks = node.attributes.int(.offsetGroup) ?? 1
+    let channels = solver.axes(ofInput: 0).dropFirst().first
+    guard blocks > 1, let channels else { return }
+    guard let size = solver.extent(channels).dividedExactly(by: Extent(blocks)) else {
+      return solver.freeze(channels, .structure)
+    }
+    solver.tie(channels, solver.product([solver.fixed(Extent(blocks), .structure), solver.fresh(size)]))
   }
 
   /// Kinds of channels. A depthwise convolution (one input channel per group) has no groups: g is the channel.

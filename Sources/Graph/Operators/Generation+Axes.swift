@@ -7,10 +7,10 @@ extension Generation {
       // The shape of positions reads no positions.
       solver.setFixedIfAsked(output: 0, .structure)
     case .range, .randomNormal, .randomUniform:
-      solver.escapeAll()
+      solver.keepSettings(solver.node.inputs.indices)
       giveKnown(solver) { solver.fixed($0, .structure) }
     case .constantOfShape:
-      solver.escapeAll()
+      solver.keepSettings(solver.node.inputs.indices)
       giveKnown(solver) { solver.fresh($0) }
     case .eyeLike:
       solver.escapeAll()

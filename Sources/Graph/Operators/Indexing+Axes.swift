@@ -43,7 +43,8 @@ extension Indexing {
     } else if let numbers = solver.numbers(ofInput: 1), let length = shape[axis].constant {
       let isTable = solver.isParameterOnly(input: 0) && !indexShape.isEmpty && axes.count > 1
       if isTable { solver.note(.tableRows, axes[axis]) }
-      gathered = picked(solver, axes[axis], numbers, length: length, isTable: isTable, indexAxes, indexShape)
+      gathered = picked(solver, axes[axis], numbers, length: length, isTable: isTable, indexShape)
+      for (index, result) in zip(indexAxes, gathered) { solver.tie(index, result) }
     } else {
       solver.freeze(axes[axis], solver.isParameterOnly(input: 1) ? .selected : shape[axis].isConstant ? .indexedByData : .dynamic)
       if solver.isParameterOnly(input: 0) { solver.note(.tableRows, axes[axis]) }
@@ -53,8 +54,7 @@ extension Indexing {
 
   /// The axes that a constant list of indices of any rank makes of an axis.
   private func picked(
-    _ solver: some AxisSolver, _ layout: Layout, _ numbers: [Int], length: Int, isTable: Bool, _ indexAxes: [Layout],
-    _ indexShape: [Extent]
+    _ solver: some AxisSolver, _ layout: Layout, _ numbers: [Int], length: Int, isTable: Bool, _ indexShape: [Extent]
   ) -> [Layout] {
     let indices = numbers.map { $0 < 0 ? $0 &+ length : $0 }
     func frozen() -> [Layout] {
@@ -155,6 +155,8 @@ extension Indexing {
       return solver.freezeNode(.unsupported("a scatter along an axis outside its tensor"))
     }
     relateIndexed(solver, axes[axis], isTable: false)
+    // Where an update goes missing, what was there before stays: none may.
+    solver.freeze(indexAxes[axis], .selected)
     for at in axes.indices {
       solver.tie(indexAxes[at], updates[at])
       if at != axis { alongside(solver, axes[at], shape[at], indexAxes[at], indexShape[at]) }
@@ -183,8 +185,7 @@ extension Indexing {
 
   /// The new axis is what the positions range over.
   private func relateOneHot(_ solver: some AxisSolver, _ node: Node) {
-    solver.escape(input: 1)
-    solver.escape(input: 2)
+    solver.keepSettings([1, 2])
     guard let result = solver.type(ofOutput: 0) else { return solver.escape(input: 0) }
     var layouts = solver.axes(ofInput: 0)
     guard layouts.count + 1 == result.rank, let axis = solver.normalised(node.attributes.int(.axis) ?? -1, rank: result.rank)
@@ -204,6 +205,7 @@ extension Indexing {
 
   private func relateTrilu(_ solver: some AxisSolver) {
     solver.escapeAll()
+    solver.keepSettings()
     for layout in solver.axes(ofInput: 0).suffix(2) { solver.freeze(layout, .order) }
     solver.pass()
   }

@@ -53,7 +53,9 @@ extension Indexing {
     let box = batch == 0 ? constantBox(solver, input: 1, Array(shape[..<width])) : nil
     if let box {
       let (layouts, extents) = pieces(solver, indexed, box)
-      gathered = solver.regroup(layouts, extents, to: Array(indexShape[..<(indexShape.count - 1)]))
+      let targets = solver.regroup(layouts, extents, to: Array(indexShape[..<(indexShape.count - 1)]))
+      for (index, target) in zip(gathered, targets) { solver.tie(index, target) }
+      gathered = targets
     } else if width == 1, let codomain = solver.codomain(ofInput: 1) {
       solver.tie(codomain, indexed[0])
     } else {
@@ -80,12 +82,14 @@ extension Indexing {
     }
     let indexed = Array(axes[..<width])
     solver.freeze(indexAxes[leading], .structure)
+    for at in 0..<leading { solver.tie(indexAxes[at], updates[at]) }
     if let box = constantBox(solver, input: 1, Array(shape[..<width])) {
       let (layouts, extents) = pieces(solver, indexed, box)
       let targets = solver.regroup(layouts, extents, to: Array(indexShape[..<leading]))
       for (target, update) in zip(targets, updates) { solver.tie(target, update) }
     } else {
-      for at in 0..<leading { solver.tie(indexAxes[at], updates[at]) }
+      // Where an update goes missing, what was there before stays: none may.
+      for at in 0..<leading { solver.freeze(indexAxes[at], .selected) }
       if width == 1, let codomain = solver.codomain(ofInput: 1) {
         solver.tie(codomain, indexed[0])
       } else {

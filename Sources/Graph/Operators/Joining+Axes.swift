@@ -44,7 +44,7 @@ extension Joining {
 
   private func relateSplit(_ solver: some AxisSolver, _ node: Node) {
     solver.carryCodomain()
-    solver.escape(input: 1)
+    solver.keepSettings()
     let axes = solver.axes(ofInput: 0)
     guard let axis = solver.normalised(node.attributes.int(.axis) ?? 0, rank: axes.count) else {
       return solver.freezeNode(.unsupported("a split along an axis outside its tensor"))
@@ -93,7 +93,7 @@ extension Joining {
 
   private func relateSlice(_ solver: some AxisSolver, _ node: Node) {
     solver.carryCodomain()
-    for index in node.inputs.indices.dropFirst() { solver.escape(input: index) }
+    solver.keepSettings()
     var layouts = solver.axes(ofInput: 0)
     let shape = solver.shape(ofInput: 0)
     guard let result = solver.type(ofOutput: 0), result.rank == layouts.count, shape.count == layouts.count else { return }
@@ -159,7 +159,8 @@ extension Joining {
   }
 
   private func relatePad(_ solver: some AxisSolver, _ node: Node) {
-    solver.escapeAll()
+    solver.escape(input: 0)
+    solver.keepSettings()
     let axes = solver.axes(ofInput: 0)
     guard let result = solver.type(ofOutput: 0), result.rank == axes.count else { return }
     guard let pads = padAmounts(solver, node, rank: axes.count) else {

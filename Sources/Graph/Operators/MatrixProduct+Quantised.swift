@@ -26,15 +26,17 @@ extension MatrixProduct {
     if let names = Self.fusedRules[at].apply(to: solver) { noteRoles(solver, names, left: 0, right: 1) }
   }
 
+  static let integerRule: AxisRule = "*b m k, *b k n, *_, *_ -> *b m n"
+
   /// A product of whole numbers, with zero points perhaps per row of A and per column of B.
   func relateInteger(_ solver: some AxisSolver) {
-    guard let names = Self.matrixRule.apply(to: solver) else { return }
+    guard let names = Self.integerRule.apply(to: solver) else { return }
     relateScale(solver, input: 2, with: 0, isColumn: false)
     relateScale(solver, input: 3, with: 1, isColumn: true)
     noteRoles(solver, names, left: 0, right: 1)
   }
 
-  static let quantisedRule: AxisRule = "*b m k, *_, *_, *b k n -> *b m n"
+  static let quantisedRule: AxisRule = "*b m k, *_, *_, *b k n, *_, *_, *_, *_ -> *b m n"
 
   /// A product of scaled whole numbers: a, its scale and zero point, b, its scale and zero point, the result's.
   func relateQuantised(_ solver: some AxisSolver) {
@@ -62,7 +64,7 @@ extension MatrixProduct {
     for at in axes.indices where shape[at] != 1 { solver.tie(axes[at], matrixAxes[at]) }
   }
 
-  static let packedRule: AxisRule = "*b k, n c ^_ -> *b n"
+  static let packedRule: AxisRule = "*b k, n c ^_, *_, *_, ^*_, n -> *b n"
 
   /// B is stored as [N, blocks, bytes] with scales and zero points per block: whole blocks of K may go, bytes may not.
   func relatePacked(_ solver: some AxisSolver, _ node: Node) {
@@ -83,8 +85,6 @@ extension MatrixProduct {
     }
     relateBlocks(solver, input: 2, rows: rows, blocks: blocks)
     relateBlocks(solver, input: 3, rows: rows, blocks: blocks)
-    solver.freezeInput(4, .encoded)
-    if let bias = solver.axes(ofInput: 5).first { solver.tie(bias, rows) }
     solver.note(.linearInput, columns)
     solver.note(.linearOutput, rows)
   }

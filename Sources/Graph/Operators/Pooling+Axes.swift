@@ -4,9 +4,9 @@ extension Pooling {
   static let sampleRule: AxisRule = "n c !*_, n !*_ -> n c !*t"
   static let regionRule: AxisRule = "^n c !h !w, r ^_ -> r c !y !x"
   static let alignedRegionRule: AxisRule = "^n c !h !w, r ^_, r -> r c !y !x"
-  static let unpoolRule: AxisRule = "n c !*_, n c !*_ -> n c !*t"
+  static let unpoolRule: AxisRule = "n c !*_, n c !*_, #*_ -> n c !*t"
   static let gridRule: AxisRule = "n !*_, ^_ -> n !*t"
-  static let frameRule: AxisRule = "b ^*_, ^*_, ^*_ -> b ^*t"
+  static let frameRule: AxisRule = "b ^*_, ^*_, ^*_, ^*_ -> b ^*t"
 
   /// Batch and channel pass; spatial axes keep all their indices, except where the window is one.
   public func relate(_ solver: some AxisSolver) {
@@ -40,7 +40,8 @@ extension Pooling {
 
   /// An axis that keeps its length and is scaled by one passes; others are interpolated.
   private func relateResize(_ solver: some AxisSolver, _ node: Node) {
-    solver.escapeAll()
+    solver.escape(input: 0)
+    solver.keepSettings()
     let axes = solver.axes(ofInput: 0)
     let shape = solver.shape(ofInput: 0)
     guard let result = solver.type(ofOutput: 0), result.rank == axes.count, shape.count == axes.count else { return }
@@ -83,7 +84,8 @@ extension Pooling {
 
   /// A Fourier transform mixes its signal axis and the pair of real and imaginary parts.
   private func relateTransform(_ solver: some AxisSolver, _ node: Node) {
-    solver.escapeAll()
+    solver.escape(input: 0)
+    solver.keepSettings()
     let axes = solver.axes(ofInput: 0)
     guard let result = solver.type(ofOutput: 0), result.rank == axes.count else { return }
     let axis = solver.has(2) ? solver.number(ofInput: 2) : node.attributes.int(.axis) ?? (solver.opset < 20 ? 1 : -2)

@@ -2,7 +2,8 @@ extension Reduction {
   /// Reduced axes disappear or become one; reducing runs over the kept indices, so it freezes nothing.
   public func relate(_ solver: some AxisSolver) {
     let node = solver.node
-    solver.escapeAll()
+    solver.escape(input: 0)
+    solver.keepSettings()
     switch self {
     case .argMax, .argMin: relateArgument(solver, node)
     case .topK: relateTopK(solver, node)

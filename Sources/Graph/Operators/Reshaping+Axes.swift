@@ -2,7 +2,7 @@ extension Reshaping {
   /// Numbers move as they are: factors of the axes are regrouped, permuted or repeated.
   public func relate(_ solver: some AxisSolver) {
     let node = solver.node
-    for index in node.inputs.indices.dropFirst() { solver.escape(input: index) }
+    solver.keepSettings()
     solver.carryCodomain()
     switch self {
     case .reshape, .flatten: relateReshape(solver)

@@ -9,11 +9,15 @@ struct Shrinker {
   let solution: Solution
   let plan: Plan
   private var keptIndices: KeptIndices
+  /// Stored numbers before shrinking.
+  private let contents: [ValueID: TensorContent]
 
   init(solution: Solution, plan: Plan) {
     self.solution = solution
     self.plan = plan
     keptIndices = KeptIndices(solution: solution, plan: plan)
+    contents = Dictionary(
+      solution.module.parameters.map { ($0.value, $0.content) }, uniquingKeysWith: { first, _ in first })
   }
 
   mutating func run() throws(Diagnostic) -> Module {
@@ -61,16 +65,20 @@ struct Shrinker {
       oldInputs: types(node.inputs) { old[$0.index] }, newInputs: types(node.inputs) { module[$0].type },
       oldOutputs: types(node.outputs) { old[$0.index] }, newOutputs: types(node.outputs) { module[$0].type },
       numbers: node.inputs.map { $0.flatMap { solution.inferred.numbers[$0.index] } }, keptInputs: lists(node.inputs),
-      keptOutputs: lists(node.outputs))
+      keptOutputs: lists(node.outputs), contents: node.inputs.map { $0.flatMap { contents[$0] } })
   }
 
   /// Copies that shrank like their original, or like an earlier copy of it, become one again.
   private func mergeCopies(_ module: inout Module) {
     var replacement: [ValueID: ValueID] = [:]
     var classes: [ValueID: [ValueID]] = [:]
+    let contents = Dictionary(module.parameters.map { ($0.value, $0.content) }, uniquingKeysWith: { first, _ in first })
     for parameter in module.parameters {
       guard let original = parameter.copyOf else { continue }
-      let same = ([original] + (classes[original] ?? [])).first { alike($0, parameter.value) }
+      // Copies that hold shape numbers may have been given different ones.
+      let same = ([original] + (classes[original] ?? [])).first { other in
+        alike(other, parameter.value) && contents[other]?.data.isIdentical(to: parameter.content.data) ?? false
+      }
       if let same { replacement[parameter.value] = same } else { classes[original, default: []].append(parameter.value) }
     }
     var cloneClasses: [ValueID: [ValueID]] = [:]
@@ -89,7 +97,9 @@ struct Shrinker {
     module.nodes = module.nodes.enumerated().filter { !dropped.contains($0.offset) }.map(\.element)
     for index in module.nodes.indices {
       for operand in module.nodes[index].inputs.indices {
-        if let input = module.nodes[index].inputs[operand], let same = replacement[input] { module.nodes[index].inputs[operand] = same }
+        if let input = module.nodes[index].inputs[operand], let same = replacement[input] {
+          module.nodes[index].inputs[operand] = same
+        }
       }
     }
   }

@@ -1,0 +1,149 @@
+import Foundation
+import Formats
+import Graph
+import TestSupport
+import Testing
+
+@testable import Passes
+
+/// Random graphs with random plans: dimensions verify, and what is kept of every value agrees with an oracle that follows elements.
+///
+/// `PRUNEC_RANDOM=10000 swift test --filter RandomGraphTests` goes round more often, from seed `PRUNEC_RANDOM_SEED`.
+@Suite struct RandomGraphTests {
+  static let seeds: Range<UInt64> = {
+    let first = UInt64(testCount("PRUNEC_RANDOM_SEED", default: 0))
+    return first..<first + UInt64(testCount("PRUNEC_RANDOM", default: 300))
+  }()
+
+  /// What one seed showed.
+  struct Outcome {
+    var fault: String?
+    var operators: Set<String> = []
+    var groups = 0
+    var pruned = 0
+  }
+
+  @Test func randomPlansOverRandomGraphsShrinkAsElementsSay() {
+    var operators: Set<String> = []
+    var withGroups = 0
+    var pruned = 0
+    var faults = 0
+    for seed in Self.seeds {
+      let outcome = Self.outcome(seed)
+      operators.formUnion(outcome.operators)
+      withGroups += outcome.groups > 0 ? 1 : 0
+      pruned += outcome.pruned
+      if let fault = outcome.fault {
+        faults += 1
+        Issue.record("seed \(seed): \(fault)")
+        if faults >= 20 { break }
+      }
+    }
+    let count = Self.seeds.count
+    print("\(count) random graphs: \(operators.count) operators, \(Double(pruned) / Double(count)) groups pruned on average")
+    // The generator must reach what the test is about.
+    #expect(withGroups * 10 >= count * 8)
+    #expect(pruned >= 2 * count)
+    if count >= 200 { #expect(operators.count >= 80, "only \(operators.sorted())") }
+  }
+
+  static func outcome(_ seed: UInt64) -> Outcome {
+    var outcome = Outcome()
+    do {
+      let module = try RandomGraphs.module(seed: seed)
+      outcome.operators = Set(module.nodes.map(\.operation.textName))
+      var compilation = Compilation(module, options: CompileOptions())
+      for pass in Pipeline.solve { try pass.run(&compilation) }
+      guard let solution = compilation.solution else { return outcome }
+      outcome.groups = solution.groups.count
+      let plan = randomPlan(solution, seed: seed)
+      outcome.pruned = plan.prunedGroups.count
+      compilation.plan = plan
+      let smaller: Module
+      do {
+        for pass in [Pipeline.shrink, Pipeline.verify] { try pass.run(&compilation) }
+        smaller = compilation.module
+      } catch {
+        outcome.fault = "\(error)\n\(describe(solution, plan))"
+        // What the oracle says of the layouts tells whether they or the rewriting are wrong.
+        if let fault = RandomPlanCheck(solution: solution, plan: plan, smaller: nil).fault() { outcome.fault? += "\noracle: \(fault)" }
+        return outcome
+      }
+      if let fault = RandomPlanCheck(solution: solution, plan: plan, smaller: smaller).fault() {
+        outcome.fault = "\(fault)\n\(describe(solution, plan))"
+      }
+    } catch {
+      outcome.fault = "the generator, or a pass before shrinking: \(error)"
+    }
+    return outcome
+  }
+
+  /// Keeps random indices of random groups of every kind.
+  static func randomPlan(_ solution: Solution, seed: UInt64) -> Plan {
+    var dice = Dice(seed: seed ^ 0x706c_616e)
+    var plan = Plan(kept: Array(repeating: nil, count: solution.groups.count))
+    let share = dice.pick([0.3, 0.7, 1.0])
+    for (index, group) in solution.groups.enumerated() where group.least < group.extent && dice.chance(share) {
+      let count = dice.int(max(1, group.least)...group.extent - 1)
+      plan.kept[index] = Array(dice.shuffled(Array(0..<group.extent)).prefix(count)).sorted()
+    }
+    return plan
+  }
+
+  static func describe(_ solution: Solution, _ plan: Plan) -> String {
+    var text = ModulePrinter.print(solution.module)
+    for (group, kept) in zip(solution.groups, plan.kept) {
+      if let kept { text += "keep \(group.name) of \(group.extent): \(kept)\n" }
+    }
+    for node in solution.module.nodes {
+      for case let output? in node.outputs {
+        text += "  \(solution.module[output].name): \(solution.axes[output.index].map { solution.text($0) })\n"
+      }
+    }
+    return text
+  }
+}
+
+/// Compares a plan's effect with what the oracle says.
+struct RandomPlanCheck {
+  let solution: Solution
+  let plan: Plan
+  let smaller: Module?
+  private let symbols = ["batch": 2, "seq": 3]
+
+  /// The first thing that is wrong; nil when all is well.
+  func fault() -> String? {
+    var positions = KeptIndices(solution: solution, plan: plan)
+    let lists = solution.axes.map { $0.map { positions.positions($0) } }
+    var oracle = ElementOracle(solution.module, numbers: solution.inferred.numbers, symbols: symbols) { lists[$0.index][$1] }
+    do throws(ElementOracle.Fault) {
+      try oracle.run()
+    } catch {
+      return "oracle: \(error)"
+    }
+    var inSmaller: [String: TensorType] = [:]
+    if let smaller { for value in smaller.values { inSmaller[value.name] = value.type } }
+    for (index, value) in solution.module.values.enumerated() {
+      let id = ValueID(index)
+      guard let shape = oracle.keptShape(id) else { continue }
+      for axis in shape.indices where oracle.kept(id, axis) != lists[index][axis].flatMap({ whole($0, value.type.shape[axis]) }) {
+        return
+          "axis \(axis) of \(value.name): the oracle keeps \(text(oracle.kept(id, axis))), the solver \(text(lists[index][axis]))"
+      }
+      guard smaller != nil else { continue }
+      guard let type = inSmaller[value.name] else {
+        if isCopy(id) { continue }
+        return "\(value.name) is missing in the smaller graph"
+      }
+      let extents = type.shape.map { $0.evaluated { symbols[$0] } }
+      if extents != shape.map({ $0 }) { return "\(value.name) is \(type) in the smaller graph, the oracle says \(shape)" }
+    }
+    return nil
+  }
+
+  private func whole(_ kept: [Int], _ extent: Extent) -> [Int]? { kept.count == extent.evaluated { symbols[$0] } ? nil : kept }
+  private func text(_ kept: [Int]?) -> String { kept.map { "\($0)" } ?? "all" }
+  private func isCopy(_ id: ValueID) -> Bool {
+    solution.module.clones[id] != nil || solution.module.parameters.contains { $0.value == id && $0.copyOf != nil }
+  }
+}
