@@ -24,8 +24,11 @@ struct ImportModelsTests {
     guard !module.nodes.contains(where: isOpaque) else { return }
     for value in module.values {
       #expect(value.type.isRanked && value.type.element != .unknown, "\(value.name): \(value.type)")
-      guard let stated = model.valueTypes[value.name] ?? model.outputs.first(where: { $0.name == value.name })?.type else { continue }
-      #expect(stated.element == value.type.element || stated.element == .unknown, "\(value.name): \(value.type), stated \(stated)")
+      guard let stated = model.valueTypes[value.name] ?? model.outputs.first(where: { $0.name == value.name })?.type else {
+        continue
+      }
+      #expect(
+        stated.element == value.type.element || stated.element == .unknown, "\(value.name): \(value.type), stated \(stated)")
       guard stated.isRanked else { continue }
       let agree =
         stated.rank == value.type.rank
@@ -42,7 +45,9 @@ struct ImportModelsTests {
     .enabled(if: !SharedModels.onnx.isEmpty, "no models beside the project"), arguments: SharedModels.onnx)
   func fixed(path: String) throws {
     let (_, module) = try imported(path)
-    guard module.inputs.allSatisfy({ module[$0].type.staticShape != nil }), !module.nodes.contains(where: isOpaque) else { return }
+    guard module.inputs.allSatisfy({ module[$0].type.staticShape != nil }), !module.nodes.contains(where: isOpaque) else {
+      return
+    }
     let open = module.values.filter { $0.type.staticShape == nil }
     #expect(open.isEmpty, "\(open.prefix(5).map { "\($0.name): \($0.type)" })")
   }

@@ -105,7 +105,7 @@ extension Generation {
   private static func count(of bounds: [Double]) -> Extent? {
     guard bounds.count == 3 else { return nil }
     let count = ((bounds[1] - bounds[0]) / bounds[2]).rounded(.up)
-    return count.isFinite && count < 0x1p52 ? Extent(max(0, Int(count))) : nil
+    return count.isFinite && count < 0x1p52 ? Extent(Int(max(0, count))) : nil
   }
 
   private static func steps(_ count: Int, from start: Extent, by delta: Extent, _ element: ElementType) -> KnownValue? {

@@ -145,7 +145,7 @@ extension Joining {
     context.setKnown(
       0,
       KnownValue.made(target) { index in
-        let inside = zip(index, offsets).map { $0 - $1 }
+        let inside = zip(index, offsets).map { $0 &- $1 }
         return zip(inside, known.shape).allSatisfy { (0..<$1).contains($0) } ? known.entry(at: inside) : filler
       })
   }

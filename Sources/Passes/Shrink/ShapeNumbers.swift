@@ -98,7 +98,7 @@ struct ShapeNumbers {
       }
       if let numbers = required[operand] {
         try supply(numbers, to: node, operand, "must carry")
-      } else if changed.contains(value), !passesOn(node, operand), let before = old[value.index] {
+      } else if changed.contains(value), !passesOn(node, operand), let before = old[value.index], keepsShape(value, before) {
         try supply(before, to: node, operand, "is read as a number, so it keeps")
       }
     }
@@ -113,6 +113,9 @@ struct ShapeNumbers {
     }
     evaluate(node)
   }
+
+  /// True where a value has as many numbers as before. Of fewer, the rest are data that shrank with their axis, not numbers to restore.
+  private func keepsShape(_ value: ValueID, _ before: KnownValue) -> Bool { original[value].type.staticShape == before.shape }
 
   /// The model's outputs are what they were.
   mutating func restoreOutputs() throws(Diagnostic) {
