@@ -70,7 +70,9 @@ struct ShapeNumbers {
     for parameter in module.parameters {
       let content = parameter.content
       if let known = self.old[parameter.value.index], known.shape == content.shape { continue }
-      now[parameter.value.index] = content.element.isFloat && content.elementCount > 64 ? nil : KnownValue(content)
+      // As much is known as before, so that what is made of stored numbers is not taken for something that changed.
+      let isFollowed = self.old[parameter.value.index] != nil || !content.element.isFloat || content.elementCount <= 64
+      now[parameter.value.index] = isFollowed ? KnownValue(content) : nil
     }
     var counts = module.uses().map(\.count)
     for output in module.outputs { counts[output.index] += 1 }
