@@ -114,7 +114,8 @@ struct ShapeNumbers {
     evaluate(node)
   }
 
-  /// True where a value has as many numbers as before. Of fewer, the rest are data that shrank with their axis, not numbers to restore.
+  /// True where a value has as many numbers as before. Of fewer, the rest are data that shrank with their axis, not numbers to
+  /// restore.
   private func keepsShape(_ value: ValueID, _ before: KnownValue) -> Bool { original[value].type.staticShape == before.shape }
 
   /// The model's outputs are what they were.
@@ -277,8 +278,8 @@ struct ShapeNumbers {
 
   // MARK: - Names and leftovers
 
-  /// Where a replaced constant or node has no readers left, its first replacement takes its name and place. Shape arithmetic that was
-  /// read before and is not any more goes; data stay, even where only their shape was read.
+  /// Where a replaced constant or node has no readers left, its first replacement takes its name and place. Shape arithmetic that
+  /// was read before and is not any more goes; data stay, even where only their shape was read.
   mutating func tidy() {
     for node in inserted.reversed() {
       if let output = editor.module.nodes[node].outputs.first ?? nil, readers[output.index] == 0 { drop(node) }
