@@ -103,9 +103,15 @@ public struct PlanFile: Sendable {
     }
     let copies = Dictionary(
       solution.module.parameters.compactMap { parameter in parameter.copyOf.map { (parameter.value, $0) } }, uniquingKeysWith: { first, _ in first })
+    // Short lists of whole numbers may hold positions, which are renumbered: no layout says what becomes of them.
+    let shapeNumbers = Set(
+      solution.module.parameters.filter {
+        !$0.content.element.isData && $0.content.shape.count <= 1 && $0.content.elementCount <= 64
+      }.map(\.value))
     var tensors: [String] = []
     for (index, value) in solution.module.values.enumerated() {
       let id = ValueID(index)
+      if shapeNumbers.contains(id) { continue }
       let isSurvivingCopy = copies[id] != nil && survivors.contains(value.name)
       if copies[id] != nil && !isSurvivingCopy || solution.module.clones[id] != nil { continue }
       guard isSurvivingCopy || json.isPruned(id) else { continue }
