@@ -111,11 +111,13 @@ public struct Golden: Sendable {
     case .text(let line, _): return min(max(header, line - 1), lines.count - 1)
     case .byte: throw Malformed("\(complaint) has no line")
     case .node(let name), .tensor(let name):
-      let found = lines.indices.dropFirst(header).first { index in
+      let makers = lines.indices.dropFirst(header).filter { index in
         let made = lines[index].prefix { $0 != "=" }
         let words = made.split { " ,:()".contains($0) }
         return words.contains { $0 == "%\(name)" || $0 == "%\"\(name)\"" } || lines[index].hasSuffix("@\"\(name)\"")
       }
+      // An output's name stands in the interface too.
+      let found = makers.first { !lines[$0].contains("func (") } ?? makers.first
       guard let found else { throw Malformed("no line makes what is complained of: \(complaint)") }
       return found
     }

@@ -7,7 +7,7 @@ import Passes
 ///     groups                                  groups, layouts of all parameters, and what stays
 ///     shrink [--ratio R] [--kinds LIST] [--round-to N] [--only GLOBS] [--ignore GLOBS]
 ///                                             the smaller module, where index i of every group has the score i + 1
-///     shrink --keep GROUP=INDICES …           the smaller module by a plan; groups that are not named keep all
+///     shrink --keep GROUP=0,2,5-7 …           the smaller module by a plan; groups that are not named keep all
 ///     verify-dimensions                       whether every type follows; types on the lines are taken as they stand
 ///     private-copies                          the module after that pass
 struct GoldenCommand {
@@ -57,9 +57,13 @@ struct GoldenCommand {
     case "--ignore": choice.ignored = list.map(Glob.init)
     case "--keep":
       guard let equals = value.lastIndex(of: "=") else { throw wrong }
-      let indices = value[value.index(after: equals)...].split(separator: ",")
-      kept.append((String(value[..<equals]), indices.compactMap { Int($0) }))
-      if kept.last?.indices.count != indices.count { throw wrong }
+      var indices: [Int] = []
+      for item in value[value.index(after: equals)...].split(separator: ",") {
+        let ends = item.split(separator: "-").compactMap { Int($0) }
+        guard let first = ends.first, let last = ends.last, ends.count <= 2, first <= last else { throw wrong }
+        indices += first...last
+      }
+      kept.append((String(value[..<equals]), indices))
     case _: throw Golden.Malformed("goldens have no option \(option)")
     }
   }
