@@ -36,7 +36,7 @@ struct ShapeNumbersTests {
         newInputs: node.inputs.map { $0.map { module[$0].type } }, oldOutputs: node.outputs.map { $0.map { before[$0.index] } },
         newOutputs: node.outputs.map { $0.map { module[$0].type } },
         numbers: node.inputs.map { $0.flatMap { inferred.numbers[$0.index] } },
-        keptInputs: lists(node.inputs), keptOutputs: lists(node.outputs))
+        keptInput: { lists(node.inputs)[$0][$1] }, keptOutput: { lists(node.outputs)[$0][$1] })
       try node.operation.rules?.shrink(&context)
       required.append(context.required)
     }
