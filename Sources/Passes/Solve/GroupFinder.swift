@@ -20,7 +20,7 @@ struct GroupFinder {
     for parameter in module.parameters where parameter.content.element.isData && !uses[parameter.value.index].isEmpty {
       let id = parameter.value
       for (axis, layout) in axes[id.index].enumerated() {
-        for leaf in Set(table.leaves(layout)).sorted() {
+        for leaf in table.leaves(layout) where occurrences[leaf]?.last.map({ $0.value != id || $0.axis != axis }) ?? true {
           if occurrences[leaf] == nil { order.append(leaf) }
           occurrences[leaf, default: []].append(
             Group.Occurrence(value: id, axis: axis, isWeight: weights.contains(id.index)))
@@ -28,7 +28,7 @@ struct GroupFinder {
       }
     }
     let kinds = KindFinder(table: table, notes: notes, module: module, occurrences: occurrences).kinds(of: order)
-    let defaults = DefaultChoice(table: table, kinds: kinds, weightAxes: weights.sorted().flatMap { axes[$0] }, tensors: axes).chosen()
+    let defaults = DefaultChoice(table: table, kinds: kinds, weights: weights.sorted().map { axes[$0] }, tensors: axes).chosen()
     let least = fewestKept()
     var names = GroupNames(module: module)
     return order.map { leaf in

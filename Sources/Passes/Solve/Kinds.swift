@@ -47,8 +47,8 @@ struct KindFinder {
 struct DefaultChoice {
   let table: LayoutTable
   let kinds: [Int32: GroupKind]
-  /// Axes of the weights of contractions.
-  let weightAxes: [Layout]
+  /// Axes of each weight of a contraction.
+  let weights: [[Layout]]
   /// Axes of all values.
   let tensors: [[Layout]]
 
@@ -61,14 +61,21 @@ struct DefaultChoice {
     for tensor in tensors where tensor.count > 1 {
       let leaves = tensor.flatMap(table.leaves).filter(on.contains)
       if leaves.contains(where: { kinds[$0] == .heads }) {
-        behind.formUnion(leaves.filter { kinds[$0] == .headDims })
-        behind.formUnion(leaves.filter { kinds[$0] == .queries })
+        behind.formUnion(leaves.filter(isInsideHeads))
       }
     }
     var alone: Set<Int32> = []
-    for axis in weightAxes { alone.formUnion(leavesAlone(axis, on)) }
+    for weight in weights {
+      let heads = weight.indices.filter { table.leaves(weight[$0]).contains { kinds[$0] == .heads } }
+      for (index, axis) in weight.enumerated() {
+        let isBesideHeads = heads.contains { $0 != index && !hasFixedPart(weight[$0], on) }
+        alone.formUnion(leavesAlone(axis, on).filter { !isBesideHeads || !isInsideHeads($0) })
+      }
+    }
     return on.filter { !behind.contains($0) || alone.contains($0) }
   }
+
+  private func isInsideHeads(_ leaf: Int32) -> Bool { kinds[leaf] == .headDims || kinds[leaf] == .queries }
 
   /// Marks what stands behind another group of the same product.
   private func mark(_ layout: Layout, _ on: Set<Int32>, _ behind: inout Set<Int32>) {

@@ -133,7 +133,7 @@ enum GoldenText {
       let layouts = solution.axes[parameter.value.index]
       guard parameter.content.element.isData || layouts.contains(where: { !solution.groups(in: $0).isEmpty }) else { continue }
       let name = solution.module[parameter.value].name
-      lines.append("\(name): [\(layouts.map(solution.text).joined(separator: ", "))]")
+      if !layouts.isEmpty { lines.append("\(name): [\(layouts.map(solution.text).joined(separator: ", "))]") }
       for (axis, layout) in layouts.enumerated() {
         for cause in solution.causes(in: layout) {
           let node =
