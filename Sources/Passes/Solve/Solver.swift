@@ -71,7 +71,8 @@ final class Solver: AxisSolver {
       if let codomain = codomains[output.index] { unifier.freeze(codomain, .positionsReturned(module[output].name)) }
     }
     return Solution(
-      module: module, inferred: inferred, table: unifier.table, layouts: layouts, codomains: codomains, notes: notes, dependence: dependence)
+      module: module, inferred: inferred, table: unifier.table, layouts: layouts, codomains: codomains, notes: notes,
+      dependence: dependence)
   }
 
   private func visit(_ node: Node) {
