@@ -26,7 +26,7 @@ struct SizeModel {
   func parameters(_ kept: [Int]) -> Int {
     var total = 0
     for parameter in solution.module.parameters where parameter.content.element.isData {
-      if let original = parameter.copyOf, solution.axes[original.index] == solution.axes[parameter.value.index] { continue }
+      if let original = parameter.copyOf, solution.agree(original, parameter.value) { continue }
       total += type(parameter.value, kept).elementCount.constant ?? 0
     }
     return total

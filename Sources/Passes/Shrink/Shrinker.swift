@@ -110,7 +110,7 @@ struct Shrinker {
   }
 
   private func alike(_ a: ValueID, _ b: ValueID) -> Bool {
-    solution.axes[a.index] == solution.axes[b.index] || (keepsAll(a) && keepsAll(b))
+    solution.agree(a, b) || (keepsAll(a) && keepsAll(b))
   }
 
   private func keepsAll(_ value: ValueID) -> Bool {

@@ -20,7 +20,7 @@ struct GroupFinder {
     for parameter in module.parameters where parameter.content.element.isData && !uses[parameter.value.index].isEmpty {
       let id = parameter.value
       for (axis, layout) in axes[id.index].enumerated() {
-        for leaf in Set(table.leaves(layout)).sorted() {
+        for leaf in table.leaves(layout) where occurrences[leaf]?.last.map({ $0.value != id || $0.axis != axis }) ?? true {
           if occurrences[leaf] == nil { order.append(leaf) }
           occurrences[leaf, default: []].append(
             Group.Occurrence(value: id, axis: axis, isWeight: weights.contains(id.index)))
@@ -28,7 +28,7 @@ struct GroupFinder {
       }
     }
     let kinds = KindFinder(table: table, notes: notes, module: module, occurrences: occurrences).kinds(of: order)
-    let defaults = DefaultChoice(table: table, kinds: kinds, weightAxes: weights.sorted().flatMap { axes[$0] }, tensors: axes).chosen()
+    let defaults = DefaultChoice(table: table, kinds: kinds, weights: weights.sorted().map { axes[$0] }, tensors: axes).chosen()
     let least = fewestKept()
     var names = GroupNames(module: module)
     return order.map { leaf in
@@ -48,7 +48,9 @@ struct GroupFinder {
         if let id = node.inputs[operand], dependence[id.index] != .activation { isWeight[id.index] = true }
       }
       // What a weight is computed from is a weight too, as long as it is not a scale or a position.
-      guard let result = node.outputs.first ?? nil, isWeight[result.index], dependence[result.index] != .activation else { continue }
+      guard let result = node.outputs.first ?? nil, isWeight[result.index], dependence[result.index] != .activation else {
+        continue
+      }
       for (operand, input) in node.inputs.enumerated() {
         guard let input, dependence[input.index] == .weight, inferred.types[input.index].element.isData else { continue }
         if operand == 0 || inferred.types[input.index].rank >= 2 { isWeight[input.index] = true }
@@ -61,14 +63,17 @@ struct GroupFinder {
   private func fewestKept() -> [Int32: Int] {
     var least: [Int32: Int] = [:]
     for node in module.nodes {
-      guard case .reduction(.topK) = node.operation, let data = node.inputs.first ?? nil, node.inputs.count > 1, let k = node.inputs[1],
+      guard case .reduction(.topK) = node.operation, let data = node.inputs.first ?? nil, node.inputs.count > 1,
+        let k = node.inputs[1],
         let count = inferred.numbers[k.index]?.numbers?.first
       else { continue }
       let rank = axes[data.index].count
       let axis = node.attributes.int(.axis) ?? -1
       let at = axis < 0 ? axis + rank : axis
       guard axes[data.index].indices.contains(at) else { continue }
-      for leaf in table.leaves(axes[data.index][at]) { least[leaf] = max(least[leaf] ?? 1, min(count, table.groups[Int(leaf)].extent)) }
+      for leaf in table.leaves(axes[data.index][at]) {
+        least[leaf] = max(least[leaf] ?? 1, min(count, table.groups[Int(leaf)].extent))
+      }
     }
     return least
   }
@@ -137,7 +142,8 @@ struct GroupNames {
   private static func stem(_ name: String) -> String {
     var name = Substring(name)
     if let copy = name.lastIndex(of: "#") { name = name[..<copy] }
-    for suffix in ["_bias", ".weight", ".bias", "_weight", ".gamma", ".beta", ".running_mean", ".running_var"] where name.hasSuffix(suffix) {
+    for suffix in ["_bias", ".weight", ".bias", "_weight", ".gamma", ".beta", ".running_mean", ".running_var"]
+    where name.hasSuffix(suffix) {
       name = name.dropLast(suffix.count)
     }
     return String(name)

@@ -26,7 +26,9 @@ struct KindFinder {
     let inWeight = occurrences.contains { $0.isWeight }
     let inAttention = roles.contains(.contractedActivations) || roles.contains(.freeOfActivations)
     let inContraction =
-      !roles.isDisjoint(with: [.linearInput, .linearOutput, .convolutionInput, .convolutionOutput, .groups, .insideGroup, .recurrentHidden])
+      !roles.isDisjoint(with: [
+        .linearInput, .linearOutput, .convolutionInput, .convolutionOutput, .groups, .insideGroup, .recurrentHidden,
+      ])
     if roles.contains(.tableRows) || !inWeight && (inAttention || roles.isEmpty) { return .tokens }
     if roles.contains(.codomain) { return .experts }
     if roles.contains(.batchOfActivations) && inWeight { return roles.contains(.repeated) ? .queries : .heads }
@@ -47,39 +49,51 @@ struct KindFinder {
 struct DefaultChoice {
   let table: LayoutTable
   let kinds: [Int32: GroupKind]
-  /// Axes of the weights of contractions.
-  let weightAxes: [Layout]
+  /// Axes of each weight of a contraction.
+  let weights: [[Layout]]
   /// Axes of all values.
   let tensors: [[Layout]]
 
   func chosen() -> Set<Int32> {
     let on = Set(kinds.filter { GroupKind.onByDefault.contains($0.value) }.keys)
-    var behind: Set<Int32> = []
+    var outer: [Int32: Set<Int32>] = [:]
     var seen: Set<Layout> = []
-    for axis in tensors.joined() where seen.insert(axis).inserted { mark(axis, on, &behind) }
+    for axis in tensors.joined() where seen.insert(axis).inserted { mark(axis, on, &outer) }
     // Dims stand beside heads on another axis where a weight is not flattened (einsum).
     for tensor in tensors where tensor.count > 1 {
       let leaves = tensor.flatMap(table.leaves).filter(on.contains)
-      if leaves.contains(where: { kinds[$0] == .heads }) {
-        behind.formUnion(leaves.filter { kinds[$0] == .headDims })
-        behind.formUnion(leaves.filter { kinds[$0] == .queries })
-      }
+      let heads = leaves.filter { kinds[$0] == .heads }
+      if heads.isEmpty { continue }
+      for leaf in leaves where kinds[leaf] == .headDims || kinds[leaf] == .queries { outer[leaf, default: []].formUnion(heads) }
     }
     var alone: Set<Int32> = []
-    for axis in weightAxes { alone.formUnion(leavesAlone(axis, on)) }
-    return on.filter { !behind.contains($0) || alone.contains($0) }
+    for weight in weights {
+      for (index, axis) in weight.enumerated() {
+        for leaf in leavesAlone(axis, on) {
+          guard let outer = outer[leaf] else { continue }
+          let isBesideOuter = weight.indices.contains {
+            $0 != index && !outer.isDisjoint(with: table.leaves(weight[$0])) && !hasFixedPart(weight[$0], on)
+          }
+          if !isBesideOuter { alone.insert(leaf) }
+        }
+      }
+    }
+    return on.filter { outer[$0] == nil || alone.contains($0) }
   }
 
-  /// Marks what stands behind another group of the same product.
-  private func mark(_ layout: Layout, _ on: Set<Int32>, _ behind: inout Set<Int32>) {
+  /// Notes, of what stands behind another group of the same product, which group that is.
+  private func mark(_ layout: Layout, _ on: Set<Int32>, _ outer: inout [Int32: Set<Int32>]) {
     switch table.form(layout) {
     case .fixed, .group: return
-    case .sum(let parts): for part in parts { mark(part, on, &behind) }
+    case .sum(let parts): for part in parts { mark(part, on, &outer) }
     case .product(let factors):
       let leaves = factors.map { table.leaves($0).filter(on.contains) }
       let first = leaves.firstIndex { $0.contains { kinds[$0] == .heads } } ?? leaves.firstIndex { !$0.isEmpty }
-      for (at, list) in leaves.enumerated() where at != first { behind.formUnion(list) }
-      for factor in factors { mark(factor, on, &behind) }
+      guard let first else { return }
+      for (at, list) in leaves.enumerated() where at != first {
+        for leaf in list { outer[leaf, default: []].formUnion(leaves[first]) }
+      }
+      for factor in factors { mark(factor, on, &outer) }
     }
   }
 

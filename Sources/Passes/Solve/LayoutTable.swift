@@ -217,4 +217,14 @@ public struct LayoutTable: Sendable {
     case .product(let children), .sum(let children): children.flatMap(leaves)
     }
   }
+
+  /// True when two layouts denote the same indices of the same groups, whatever the reasons of their fixed parts are.
+  func agree(_ a: Layout, _ b: Layout) -> Bool {
+    if a == b { return true }
+    switch (form(a), form(b)) {
+    case (.fixed, .fixed): return extent(a) == extent(b)
+    case (.product(let x), .product(let y)), (.sum(let x), .sum(let y)): return x.count == y.count && zip(x, y).allSatisfy(agree)
+    case (.fixed, _), (.group, _), (.product, _), (.sum, _): return false
+    }
+  }
 }

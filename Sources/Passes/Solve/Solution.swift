@@ -97,6 +97,12 @@ public struct Solution: Sendable {
   /// Index in `groups` of the group with a number of the layout table; nil where no parameter carries it.
   public func index(of leaf: Int32) -> Int? { groupOfLeaf[leaf] }
 
+  /// True when all axes of two values are made of the same groups in the same way, so that whatever is kept they stay equal if they were.
+  func agree(_ a: ValueID, _ b: ValueID) -> Bool {
+    let (a, b) = (axes[a.index], axes[b.index])
+    return a.count == b.count && zip(a, b).allSatisfy(table.agree)
+  }
+
   /// Groups in a layout, as indices in `groups`, in order, without repetition.
   public func groups(in layout: Layout) -> [Int] {
     var seen: Set<Int> = []

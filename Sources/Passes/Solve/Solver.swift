@@ -71,7 +71,8 @@ final class Solver: AxisSolver {
       if let codomain = codomains[output.index] { unifier.freeze(codomain, .positionsReturned(module[output].name)) }
     }
     return Solution(
-      module: module, inferred: inferred, table: unifier.table, layouts: layouts, codomains: codomains, notes: notes, dependence: dependence)
+      module: module, inferred: inferred, table: unifier.table, layouts: layouts, codomains: codomains, notes: notes,
+      dependence: dependence)
   }
 
   private func visit(_ node: Node) {
@@ -86,7 +87,7 @@ final class Solver: AxisSolver {
     if let rules = node.operation.rules, !unranked {
       rules.relate(self)
     } else {
-      let reason = Reason.opaque(node.operation.rules == nil ? node.operation.textName : "a value of unknown rank")
+      let reason = Reason.opaque(Self.unknown(in: node))
       freezeNode(reason)
       for case let capture? in node.captures as [ValueID?] {
         for layout in layouts[capture.index] { unifier.freeze(layout, reason) }
@@ -107,6 +108,12 @@ final class Solver: AxisSolver {
   private func commonOrigin(of node: Node) -> Int? {
     let found = Set(node.inputs.compactMap { $0 }.filter { dependence[$0.index] == .activation }.map { origins[$0.index] })
     return found.count == 1 ? found.first : nil
+  }
+
+  /// What a reason calls that which prunec cannot follow at a node.
+  private static func unknown(in node: Node) -> String {
+    if case .opaque(let opaque) = node.operation { return opaque.qualifiedName }
+    return "a value of unknown rank"
   }
 
   private func dependenceOfResult(_ node: Node) -> Dependence {
