@@ -280,6 +280,8 @@ struct ShapeNumbers {
     for index in original.nodes.indices.reversed() {
       let outputs = original.nodes[index].outputs.compactMap(\.self)
       guard outputs.contains(where: { wasRead[$0.index] }), outputs.allSatisfy({ readers[$0.index] == 0 }) else { continue }
+      // A tensor whose shape was all that anybody read is a node of the model still.
+      guard outputs.allSatisfy({ isKnown($0, throughout: false) }) else { continue }
       if outputs.count == 1, let heir = heirs[outputs[0]], let copy = heir.node, !exchanged.contains(outputs[0]) {
         for case let input? in editor.module.nodes[index].inputs { readers[input.index] -= 1 }
         editor.adopt(heir.copy, as: outputs[0], nodes: (copy, index), "takes its only copy's place")
