@@ -38,7 +38,7 @@ public enum MappedFile {
     guard let base = mmap(nil, count, PROT_READ, MAP_PRIVATE, descriptor, 0), base != MAP_FAILED else {
       throw cannotRead(path, errno)
     }
-    return ByteStore(adopting: base, count: count) { base, count in munmap(base, count) }
+    return ByteStore(adopting: base, count: count, isFile: true) { base, count in munmap(base, count) }
   }
 
   private static func cannotRead(_ path: String, _ code: Int32) -> Diagnostic {

@@ -58,7 +58,9 @@ public enum Pipeline {
   public static let solve: [Pass] = [privateCopies, inferTypes, solveAxes]
 
   /// Before solving, so that constants which merely happen to be equal do not tie what uses them.
-  static let privateCopies = Pass(name: "private-copies", summary: "give every use of a shared vector or uniform constant its own copy") {
+  static let privateCopies = Pass(
+    name: "private-copies", summary: "give every use of a shared vector or uniform constant its own copy"
+  ) {
     (compilation: inout Compilation) throws(Diagnostic) in
     PrivateCopies.run(&compilation.module)
   }
@@ -106,6 +108,10 @@ public enum Pipeline {
   /// Last, and by other means than shrink's own: a fault here is a fault of prunec, and nothing is written.
   static let verify = Pass(name: "verify-dimensions", summary: "infer every type of the smaller model from scratch and compare") {
     (compilation: inout Compilation) throws(Diagnostic) in
-    if let fault = VerifyDimensions.run(compilation.module).first { throw fault }
+    guard let fault = VerifyDimensions.run(compilation.module).first else { return }
+    throw Diagnostic(
+      .refused,
+      "the smaller model would not fit together: \(fault.message). This is a fault of prunec, nothing is written; please report it",
+      at: fault.place)
   }
 }

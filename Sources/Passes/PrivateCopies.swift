@@ -12,7 +12,7 @@ enum PrivateCopies {
     let uses = module.uses()
     for index in module.parameters.indices {
       let parameter = module.parameters[index]
-      let places = uses[parameter.value.index].filter { $0.operand >= 0 }
+      let places = uses[parameter.value.index].filter { $0.operand >= 0 && !readsShapeOnly(module.nodes[$0.node].operation) }
       guard places.count > 1, isShareable(parameter.content) else { continue }
       for place in places.dropFirst() {
         let copy = module.add(Value(name: fresh(module[parameter.value].name, &names), type: module[parameter.value].type))
@@ -28,8 +28,11 @@ enum PrivateCopies {
     let scalars = Set(module.parameters.filter { $0.content.elementCount == 1 }.map(\.value))
     var copies: [Int: [Node]] = [:]
     for (index, node) in module.nodes.enumerated() {
-      guard isComputedConstant(node, scalars), let output = node.outputs.first ?? nil, module[output].type.element.isFloat else { continue }
-      for place in uses[output.index].dropFirst() where place.operand >= 0 {
+      guard isComputedConstant(node, scalars), let output = node.outputs.first ?? nil, module[output].type.element.isFloat else {
+        continue
+      }
+      let places = uses[output.index].filter { !readsShapeOnly(module.nodes[$0.node].operation) }
+      for place in places.dropFirst() where place.operand >= 0 {
         var copy = node
         let value = module.add(Value(name: fresh(module[output].name, &names), type: module[output].type))
         copy.outputs = [value]
@@ -43,11 +46,22 @@ enum PrivateCopies {
     module.nodes = module.nodes.enumerated().flatMap { [$1] + (copies[$0] ?? []) }
   }
 
+  /// A use that reads no number: it has no part in what the constant shares, and stays with the original.
+  private static func readsShapeOnly(_ operation: Operator) -> Bool {
+    switch operation {
+    case .generation(.shape), .generation(.size): true
+    case .elementwise, .matrixProduct, .convolution, .normalisation, .reduction, .reshaping, .joining, .indexing, .pooling,
+      .recurrence, .attention, .quantisation, .generation, .opaque:
+      false
+    }
+  }
+
   private static func isComputedConstant(_ node: Node, _ scalars: Set<ValueID>) -> Bool {
     switch node.operation {
     case .reshaping(.expand): node.inputs.first.flatMap { $0 }.map(scalars.contains) ?? false
     case .generation(.constantOfShape): true
-    case .elementwise, .matrixProduct, .convolution, .normalisation, .reduction, .reshaping, .joining, .indexing, .pooling, .recurrence,
+    case .elementwise, .matrixProduct, .convolution, .normalisation, .reduction, .reshaping, .joining, .indexing, .pooling,
+      .recurrence,
       .attention, .quantisation, .generation, .opaque:
       false
     }

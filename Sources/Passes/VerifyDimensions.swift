@@ -25,7 +25,8 @@ public enum VerifyDimensions {
       let maker = producers[index].map { "\(module.nodes[$0].operation.textName) makes" } ?? "the file stores"
       faults.append(Diagnostic(.refused, "states \(value.type), but \(maker) \(type)", at: .tensor(value.name)))
     }
-    for parameter in module.parameters where TensorType(parameter.content.element, parameter.content.shape.map { Extent($0) }) != module[parameter.value].type {
+    for parameter in module.parameters
+    where TensorType(parameter.content.element, parameter.content.shape.map { Extent($0) }) != module[parameter.value].type {
       faults.append(
         Diagnostic(
           .refused, "states \(module[parameter.value].type), but stores \(parameter.content.shape)",
@@ -37,7 +38,8 @@ public enum VerifyDimensions {
   /// Types that inference cannot find by itself: results of opaque operators, and of nodes that read a value of unknown rank.
   static func declared(in module: Module) -> [ValueID: TensorType] {
     var result: [ValueID: TensorType] = [:]
-    for node in module.nodes where node.operation.rules == nil || node.inputs.contains(where: { $0.map { !module[$0].type.isRanked } ?? false }) {
+    for node in module.nodes
+    where node.operation.rules == nil || node.inputs.contains(where: { $0.map { !module[$0].type.isRanked } ?? false }) {
       for case let output? in node.outputs { result[output] = module[output].type }
     }
     return result

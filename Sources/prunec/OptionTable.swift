@@ -47,7 +47,7 @@ enum Option: CaseIterable, Sendable, Hashable {
     case .strict: OptionEntry("--strict", [], .none, "write nothing, and exit with 1, when anything had to be given up")
     case .dryRun: OptionEntry("--dry-run", [], .none, "everything but writing")
     case .json: OptionEntry("--json", [], .none, "report as JSON on standard output")
-    case .quiet: OptionEntry("--quiet", ["-q"], .none, "no report, no progress; errors only")
+    case .quiet: OptionEntry("--quiet", ["-q"], .none, "no progress and no summary: errors, and what was asked for")
     case .timing: OptionEntry("--timing", [], .none, "say on standard error how long each pass took")
     case .printAfter:
       OptionEntry(

@@ -81,11 +81,11 @@ struct CompositeAxisTests {
     #expect(
       AxisProbe(
         .attention(.groupQueryAttention),
-        [["n", "s", 192], nil, nil, ["n", 2, "p", 16], ["n", 2, "p", 16], ["n"], [1], [64, 8], [64, 8]],
-        [["n", "s", 128], ["n", 2, "q", 16], ["n", 2, "q", 16]], attributes: grouped
+        [["n", "s", 384], nil, nil, ["n", 2, "p", 32], ["n", 2, "p", 32], ["n"], [1], [64, 16], [64, 16]],
+        [["n", "s", 256], ["n", 2, "q", 32], ["n", 2, "q", 32]], attributes: grouped
       ).text
-        == "n s (a b 2 c | a 2 c | a 2 c), -, -, n a p (2 c), n a p (2 c), n, 1, 64 c, 64 c "
-        + "-> n s (a b 2 c), n a q (2 c), n a q (2 c)")
+        == "n s (a b 2 c 8 | a 2 c 8 | a 2 c 8), -, -, n a p (2 c 8), n a p (2 c 8), n, 1, 64 (c 8), 64 (c 8) "
+        + "-> n s (a b 2 c 8), n a q (2 c 8), n a q (2 c 8)")
     #expect(
       AxisProbe(.attention(.microsoftAttention), [["n", "s", 20], [20, 96], [96]], [["n", "s", 32]], attributes: heads).text
         == "n s a, a (b c | b c | b d), (b c | b c | b d) -> n s (b d)")

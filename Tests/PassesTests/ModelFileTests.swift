@@ -23,10 +23,10 @@ struct ModelFileTests {
     name: "m", nodes: [NamedNode(type: "MatMul", name: "product", inputs: ["x", "w"], outputs: ["y"])],
     initializers: [
       NamedTensor(
-        name: "w", type: TensorType(.f32, [4, 2]),
-        content: TensorContent(TensorData((0..<8).map { Float($0) }), element: .f32, shape: [4, 2]))
+        name: "w", type: TensorType(.f32, [4, 3]),
+        content: TensorContent(TensorData((0..<12).map { Float($0) }), element: .f32, shape: [4, 3]))
     ], inputs: [NamedValue(name: "x", type: TensorType(.f32, [.symbol("batch"), 4]))],
-    outputs: [NamedValue(name: "y", type: TensorType(.f32, [.symbol("batch"), 2]))])
+    outputs: [NamedValue(name: "y", type: TensorType(.f32, [.symbol("batch"), 3]))])
 
   private func failure(_ body: () throws -> Void) -> Diagnostic? {
     do {
@@ -68,7 +68,7 @@ struct ModelFileTests {
   @Test("A text without weights has no digest, and cannot become ONNX")
   func text() throws {
     let onnx = try ModelFile.read(path("m.onnx"))
-    try ModulePrinter.print(onnx.module).replacing("= [0", with: "").write(
+    try ModulePrinter.print(onnx.module).write(
       toFile: path("t.ir"), atomically: true, encoding: .utf8)
     let text = try ModelFile.read(path("t.ir"))
     #expect(try text.digest() == nil)

@@ -1,5 +1,5 @@
-import Foundation
 import Formats
+import Foundation
 import Graph
 import TestSupport
 import Testing
@@ -49,8 +49,14 @@ import Testing
 
   static func outcome(_ seed: UInt64) -> Outcome {
     var outcome = Outcome()
+    let module: Module
     do {
-      let module = try RandomGraphs.module(seed: seed)
+      module = try RandomGraphs.module(seed: seed)
+    } catch {
+      outcome.fault = "the generator: \(error)"
+      return outcome
+    }
+    do {
       outcome.operators = Set(module.nodes.map(\.operation.textName))
       var compilation = Compilation(module, options: CompileOptions())
       for pass in Pipeline.solve { try pass.run(&compilation) }
@@ -64,16 +70,18 @@ import Testing
         for pass in [Pipeline.shrink, Pipeline.verify] { try pass.run(&compilation) }
         smaller = compilation.module
       } catch {
-        outcome.fault = "\(error)\n\(describe(solution, plan))"
+        outcome.fault = "\(error)\n\(describe(solution, plan))\nsmaller: \(ModulePrinter.print(compilation.module))"
         // What the oracle says of the layouts tells whether they or the rewriting are wrong.
-        if let fault = RandomPlanCheck(solution: solution, plan: plan, smaller: nil).fault() { outcome.fault? += "\noracle: \(fault)" }
+        if let fault = RandomPlanCheck(solution: solution, plan: plan, smaller: nil).fault() {
+          outcome.fault? += "\noracle: \(fault)"
+        }
         return outcome
       }
       if let fault = RandomPlanCheck(solution: solution, plan: plan, smaller: smaller).fault() {
         outcome.fault = "\(fault)\n\(describe(solution, plan))"
       }
     } catch {
-      outcome.fault = "the generator, or a pass before shrinking: \(error)"
+      outcome.fault = "before shrinking: \(error)\n\(ModulePrinter.print(module))"
     }
     return outcome
   }
@@ -113,8 +121,7 @@ struct RandomPlanCheck {
 
   /// The first thing that is wrong; nil when all is well.
   func fault() -> String? {
-    var positions = KeptIndices(solution: solution, plan: plan)
-    let lists = solution.axes.map { $0.map { positions.positions($0) } }
+    let lists = solution.axes.map { $0.map { positions($0) } }
     var oracle = ElementOracle(solution.module, numbers: solution.inferred.numbers, symbols: symbols) { lists[$0.index][$1] }
     do throws(ElementOracle.Fault) {
       try oracle.run()
@@ -139,6 +146,28 @@ struct RandomPlanCheck {
       if extents != shape.map({ $0 }) { return "\(value.name) is \(type) in the smaller graph, the oracle says \(shape)" }
     }
     return nil
+  }
+
+  /// Kept positions of an axis, symbols filled in; nil where all are kept.
+  private func positions(_ layout: Layout) -> [Int]? {
+    let table = solution.table
+    func length(_ layout: Layout) -> Int { table.extent(layout).evaluated { symbols[$0] } ?? 0 }
+    func all(_ layout: Layout) -> [Int] {
+      switch table.form(layout) {
+      case .fixed: return Array(0..<length(layout))
+      case .group(let leaf): return solution.index(of: leaf).flatMap { plan.kept[$0] } ?? Array(0..<length(layout))
+      case .product(let factors):
+        return factors.reduce([0]) { outer, factor in outer.flatMap { place in all(factor).map { place * length(factor) + $0 } } }
+      case .sum(let parts):
+        var start = 0
+        return parts.flatMap { part in
+          defer { start += length(part) }
+          return all(part).map { start + $0 }
+        }
+      }
+    }
+    let result = all(layout)
+    return result.count == length(layout) ? nil : result
   }
 
   private func whole(_ kept: [Int], _ extent: Extent) -> [Int]? { kept.count == extent.evaluated { symbols[$0] } ? nil : kept }

@@ -13,11 +13,17 @@ public final class ByteStore: @unchecked Sendable {
   private let base: UnsafeMutableRawPointer?
   /// Number of bytes.
   public let count: Int
+  private let isFile: Bool
   private let release: @Sendable (UnsafeMutableRawPointer, Int) -> Void
 
-  /// Takes over memory that `release` gives back. `base` may be nil for no bytes at all.
-  public init(adopting base: UnsafeMutableRawPointer?, count: Int, release: @escaping @Sendable (UnsafeMutableRawPointer, Int) -> Void) {
+  /// Takes over memory that `release` gives back. `base` may be nil for no bytes at all. `isFile`: it is a private, read-only mapping of a
+  /// file, whose pages can be read again at any time.
+  public init(
+    adopting base: UnsafeMutableRawPointer?, count: Int, isFile: Bool = false,
+    release: @escaping @Sendable (UnsafeMutableRawPointer, Int) -> Void
+  ) {
     self.base = base
+    self.isFile = isFile
     self.count = base == nil ? 0 : count
     self.release = release
   }
@@ -36,6 +42,15 @@ public final class ByteStore: @unchecked Sendable {
   /// Lends the bytes for the duration of `body`.
   public func withUnsafeBytes<Result>(_ body: (UnsafeRawBufferPointer) throws -> Result) rethrows -> Result {
     try body(UnsafeRawBufferPointer(start: base, count: count))
+  }
+
+  /// Says that a range will not be read for a while: whole pages of a mapped file leave the process's memory. The bytes stay readable.
+  func rest(_ range: Range<Int>) {
+    guard isFile, let base else { return }
+    let page = Int(getpagesize())
+    let first = (range.lowerBound + page - 1) / page * page
+    let end = range.upperBound / page * page
+    if end > first { madvise(base + first, end - first, MADV_DONTNEED) }
   }
 }
 
@@ -73,6 +88,9 @@ public struct TensorData: Sendable {
   public func withUnsafeBytes<Result>(_ body: (UnsafeRawBufferPointer) throws -> Result) rethrows -> Result {
     try store.withUnsafeBytes { try body(UnsafeRawBufferPointer(rebasing: $0[range])) }
   }
+
+  /// Says that the bytes will not be read for a while, so that those of a mapped file need not take memory.
+  public func rest() { store.rest(range) }
 
   /// The numbers as an array; bytes beyond a whole number of them are left out. Meant for small tensors.
   public func numbers<Number: BitwiseCopyable>(as type: Number.Type) -> [Number] {

@@ -104,7 +104,8 @@ extension AttentionFamily {
   static let encodedCacheRule = groupQueryRule("(k r d)", cache: "^_")
   static let packedEncodedCacheRule = groupQueryRule("(k r d | k d | k d)", cache: "^_")
 
-  /// Query, key and value have dims of one size here. The operator may rotate query and key by tables of half a head's dims.
+  /// Query, key and value have dims of one size here. The operator may rotate query and key by tables of half a head's dims. ONNX
+  /// Runtime wants dims, and pairs where it rotates, in multiples of eight: they go by blocks of eight.
   private func relateGroupQuery(_ solver: some AxisSolver, _ node: Node) {
     let keys = max(1, node.attributes.int(.kvNumHeads) ?? 1)
     let heads = max(keys, node.attributes.int(.numHeads) ?? keys)
@@ -117,7 +118,8 @@ extension AttentionFamily {
     var given: [String: [Layout]] = [:]
     if let pairs = solver.axes(ofInput: 7).last {
       let isInterleaved = node.attributes.flag(.rotaryInterleaved)
-      given = ["p": [pairs], "d": [rotated(solver, pairs, size: size, isInterleaved: isInterleaved)]]
+      solver.tie(pairs, inEights(solver, solver.extent(pairs)))
+      given = ["p": [pairs], "d": [rotated(solver, pairs, size: size, isInterleaved: isInterleaved, rest: inEights)]]
       freezeRows(solver, tables: [7, 8])
     }
     let stored = (solver.type(ofInput: 3) ?? solver.type(ofOutput: 1))?.shape.last
@@ -129,11 +131,17 @@ extension AttentionFamily {
       case (false, true): Self.encodedCacheRule
       case (true, true): Self.packedEncodedCacheRule
       }
-    var sizes = ["k": keys, "r": heads / keys]
-    if given["d"] == nil { sizes["d"] = size }
+    let sizes = ["k": keys, "r": heads / keys]
+    if given["d"] == nil { given["d"] = [inEights(solver, Extent(size))] }
     guard let names = rule.apply(to: solver, sizes: sizes, given: given) else { return }
     if isEncoded, let dims = names["d"] { solver.freeze(dims, .encoded) }
     noteRoles(solver, names)
+  }
+
+  /// A new axis of blocks of eight, as far as the extent allows.
+  private func inEights(_ solver: some AxisSolver, _ extent: Extent) -> Layout {
+    guard let blocks = extent.dividedExactly(by: 8) else { return solver.fresh(extent) }
+    return solver.product([solver.fresh(blocks), solver.fixed(8, .structure)])
   }
 
   static let packedRule: AxisRule = """
@@ -218,14 +226,16 @@ extension AttentionFamily {
   }
 
   /// Dims of a head that is rotated in pairs (all halves first, or interleaved), of which the last may stay as they are.
-  private func rotated(_ solver: some AxisSolver, _ pairs: Layout, size: Int, isInterleaved: Bool) -> Layout {
+  private func rotated<Solver: AxisSolver>(
+    _ solver: Solver, _ pairs: Layout, size: Int, isInterleaved: Bool, rest: (Solver, Extent) -> Layout = { $0.fresh($1) }
+  ) -> Layout {
     let two = solver.fixed(2, .structure)
     let turning = solver.product(isInterleaved ? [pairs, two] : [two, pairs])
     guard let width = solver.extent(turning).constant, width <= size else {
       solver.freeze(pairs, .incomparable)
       return solver.fixed(Extent(size), .incomparable)
     }
-    return width == size ? turning : solver.sum([turning, solver.fresh(Extent(size - width))])
+    return width == size ? turning : solver.sum([turning, rest(solver, Extent(size - width))])
   }
 
   private func freezeRows(_ solver: some AxisSolver, tables: [Int]) {

@@ -131,7 +131,7 @@ public struct InferenceContext: Sendable {
 }
 
 /// What a node's rule sees when its tensors shrink, and where it says what follows.
-public struct ShrinkContext: Sendable {
+public struct ShrinkContext {
   /// The node as it was.
   public let node: Node
   /// Version of the operator set of the node's domain.
@@ -143,8 +143,8 @@ public struct ShrinkContext: Sendable {
   private let oldOutputs: [TensorType?]
   private let newOutputs: [TensorType?]
   private let numbers: [KnownValue?]
-  private let keptInputs: [[[Int]?]]
-  private let keptOutputs: [[[Int]?]]
+  private let keptInput: (Int, Int) -> [Int]?
+  private let keptOutput: (Int, Int) -> [Int]?
   private let contents: [TensorContent?]
   /// Numbers that operands must carry in the smaller graph, by operand.
   public private(set) var required: [Int: KnownValue] = [:]
@@ -153,11 +153,11 @@ public struct ShrinkContext: Sendable {
   /// Attributes that go, in order.
   public private(set) var removed: [AttributeName] = []
 
-  /// A context for one node: types before and after, numbers of operands before, and per operand and axis the kept indices
-  /// (nil where all are kept). `contents` are the stored numbers, before, of operands that are parameters.
+  /// A context for one node: types before and after, numbers of operands before, and by operand and axis the kept indices (nil where all
+  /// are kept), which are asked for only where a rule needs them. `contents` are the stored numbers, before, of operands that are parameters.
   public init(
     node: Node, opset: Int, label: String, oldInputs: [TensorType?], newInputs: [TensorType?], oldOutputs: [TensorType?],
-    newOutputs: [TensorType?], numbers: [KnownValue?], keptInputs: [[[Int]?]], keptOutputs: [[[Int]?]],
+    newOutputs: [TensorType?], numbers: [KnownValue?], keptInput: @escaping (Int, Int) -> [Int]?, keptOutput: @escaping (Int, Int) -> [Int]?,
     contents: [TensorContent?] = []
   ) {
     self.node = node
@@ -169,8 +169,8 @@ public struct ShrinkContext: Sendable {
     self.oldOutputs = oldOutputs
     self.newOutputs = newOutputs
     self.numbers = numbers
-    self.keptInputs = keptInputs
-    self.keptOutputs = keptOutputs
+    self.keptInput = keptInput
+    self.keptOutput = keptOutput
   }
 
   /// Shorthand for the node's attributes.
@@ -189,11 +189,11 @@ public struct ShrinkContext: Sendable {
   public func content(_ index: Int) -> TensorContent? { contents.indices.contains(index) ? contents[index] : nil }
   /// Kept indices of an operand's axis (positions in the original), nil where all are kept.
   public func kept(input index: Int, axis: Int) -> [Int]? {
-    keptInputs.indices.contains(index) && keptInputs[index].indices.contains(axis) ? keptInputs[index][axis] : nil
+    oldInput(index).map { (0..<$0.rank).contains(axis) } == true ? keptInput(index, axis) : nil
   }
   /// Kept indices of a result's axis, nil where all are kept.
   public func kept(output index: Int = 0, axis: Int) -> [Int]? {
-    keptOutputs.indices.contains(index) && keptOutputs[index].indices.contains(axis) ? keptOutputs[index][axis] : nil
+    oldOutput(index).map { (0..<$0.rank).contains(axis) } == true ? keptOutput(index, axis) : nil
   }
   /// How many of an operand's first `position` indices along an axis are kept.
   public func countKept(input index: Int, axis: Int, before position: Int) -> Int {

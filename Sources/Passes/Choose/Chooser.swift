@@ -100,12 +100,7 @@ struct Chooser {
   private func kept(_ candidates: [Int]) -> [Int] {
     switch options.budget {
     case .ratio(let ratio): return sizes(candidates, ratio: ratio)
-    case .parameters(let share):
-      let model = SizeModel(solution: solution)
-      return search(candidates, share: share) { Double(model.parameters($0)) }
-    case .multiplyAdds(let share):
-      let model = SizeModel(solution: solution)
-      return search(candidates, share: share) { model.multiplyAdds($0) }
+    case .parameters(let share), .multiplyAdds(let share): return search(candidates, share: share)
     }
   }
 
@@ -172,20 +167,28 @@ struct Chooser {
     return "\(group.kind.rawValue) \(group.extent) \(places.joined(separator: " "))"
   }
 
+  /// What a budget counts: multiply-adds where it is one of these, else numbers in parameters.
+  private func cost(_ sizes: [Int]) -> Double {
+    let model = SizeModel(solution: solution)
+    switch options.budget {
+    case .ratio, .parameters: return Double(model.parameters(sizes))
+    case .multiplyAdds: return model.multiplyAdds(sizes)
+    }
+  }
+
   /// Sizes of a pool: alone by the ratio; together by removing the indices with the least score per cost until that share of all is gone.
   private func poolSizes(_ pool: [Int], ratio: Double) -> [Int] {
     if pool.count == 1 { return [Self.keptCount(of: solution.groups[pool[0]].extent, ratio: ratio)] }
-    let model = SizeModel(solution: solution)
     let full = solution.groups.map(\.extent)
-    let total = Double(model.parameters(full))
+    let total = cost(full)
     var sizes = pool.map { solution.groups[$0].extent }
     var queue: [(worth: Double, member: Int)] = []
     for (member, index) in pool.enumerated() {
       var fewer = full
       fewer[index] -= 1
-      let cost = max(1, total - Double(model.parameters(fewer)))
+      let price = max(1, total - cost(fewer))
       let floor = count(index, 1)
-      let removable = ranked(index).dropFirst(floor).map { scores.byGroup[index][$0] * total / cost }
+      let removable = ranked(index).dropFirst(floor).map { scores.byGroup[index][$0] * total / price }
       queue += removable.map { ($0, member) }
     }
     queue.sort { $0.worth != $1.worth ? $0.worth < $1.worth : $0.member < $1.member }
@@ -196,7 +199,7 @@ struct Chooser {
 
   /// Sizes whose cost is the asked share of the original's, as near as one step of one group: first the ratio on either side of the goal
   /// by bisection, then groups one after the other from the larger sizes to the smaller, and last one group's own steps.
-  private func search(_ candidates: [Int], share: Double, cost: ([Int]) -> Double) -> [Int] {
+  private func search(_ candidates: [Int], share: Double) -> [Int] {
     let goal = cost(solution.groups.map(\.extent)) * share
     var low = 0.0
     var high = 1.0
@@ -221,6 +224,35 @@ struct Chooser {
     let after = moved(first)
     let before = moved(max(0, first - 1))
     if first > 0, abs(cost(before) - goal) < abs(cost(after) - goal) { result = before } else { result = after }
+    return refined(result, candidates, goal: goal)
+  }
+
+  /// Moves single groups by one step while that comes nearer to the goal: a step of a cheap group makes up for what one of a dear group
+  /// overshot. Ratios by pattern do not move.
+  private func refined(_ start: [Int], _ candidates: [Int], goal: Double) -> [Int] {
+    let movable = candidates.filter { index in !options.ratios.contains { matches(solution.groups[index], [$0.pattern]) } }
+    // One step of a small group is a large share of it.
+    let large = movable.filter { solution.groups[$0].extent >= 16 * Self.rounding(solution.groups[$0], options) }
+    let free = large.isEmpty ? movable : large
+    // Every step costs an evaluation of the model; with so many groups, one index of one is a small part of the whole anyway.
+    guard options.scope == .local, free.count * solution.module.nodes.count < 1_000_000 else { return start }
+    var result = start
+    var distance = abs(cost(start) - goal)
+    for _ in 0..<32 where distance > goal * 1e-3 {
+      var best: (index: Int, size: Int, distance: Double)?
+      for index in free {
+        let step = Self.rounding(solution.groups[index], options)
+        for size in [result[index] - step, result[index] + step] where count(index, size) == size {
+          var moved = result
+          moved[index] = size
+          let next = abs(cost(moved) - goal)
+          if next < best?.distance ?? distance { best = (index, size, next) }
+        }
+      }
+      guard let best else { break }
+      result[best.index] = best.size
+      distance = best.distance
+    }
     return result
   }
 }

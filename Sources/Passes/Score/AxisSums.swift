@@ -13,52 +13,85 @@ enum AxisSums {
       return sums
     }
     content.data.withUnsafeBytes { bytes in
-      if content.element == .f32, Int(bitPattern: bytes.baseAddress) % 4 == 0 {
-        sweep(bytes.assumingMemoryBound(to: Float.self), outer: outer, inner: inner, squared: squared, into: &sums)
+      guard let base = bytes.baseAddress else { return }
+      if content.element == .f32 {
+        sweep(base, outer: outer, inner: inner, squared: squared, into: &sums)
       } else if let read = reader(content.element) {
-        let row = count * inner
-        let buffer = UnsafeMutableBufferPointer<Float>.allocate(capacity: row)
-        defer { buffer.deallocate() }
+        var row = [Float](repeating: 0, count: count * inner)
         for block in 0..<outer {
-          for at in 0..<row { buffer[at] = read(bytes, block * row + at) }
-          sweep(UnsafeBufferPointer(buffer), outer: 1, inner: inner, squared: squared, into: &sums)
+          for at in row.indices { row[at] = read(bytes, block * row.count + at) }
+          row.withUnsafeBytes { row in
+            if let start = row.baseAddress { sweep(start, outer: 1, inner: inner, squared: squared, into: &sums) }
+          }
         }
       }
     }
+    content.data.rest()
     return sums
   }
 
-  private static func sweep(_ numbers: UnsafeBufferPointer<Float>, outer: Int, inner: Int, squared: Bool, into sums: inout [Float]) {
-    guard let base = numbers.baseAddress else { return }
-    sums.withUnsafeMutableBufferPointer { sums in
-      let count = sums.count
+  /// Numbers in a file may lie at any byte.
+  private static func sweep(_ base: UnsafeRawPointer, outer: Int, inner: Int, squared: Bool, into sums: inout [Float]) {
+    let count = sums.count
+    sums.withUnsafeMutableBytes { sums in
+      guard let sums = sums.baseAddress else { return }
       for block in 0..<outer {
-        let start = base + block * count * inner
+        let start = base + block * count * inner * 4
         if inner == 1 {
-          for index in 0..<count { sums[index] += squared ? start[index] * start[index] : abs(start[index]) }
+          add(start, count, squared, to: sums)
         } else {
-          for index in 0..<count { sums[index] += sum(start + index * inner, inner, squared) }
+          for index in 0..<count {
+            let sum = sums.load(fromByteOffset: index * 4, as: Float.self) + total(start + index * inner * 4, inner, squared)
+            sums.storeBytes(of: sum, toByteOffset: index * 4, as: Float.self)
+          }
         }
       }
     }
   }
 
-  /// Eight running sums, so that the loop is not one chain of additions.
-  private static func sum(_ numbers: UnsafePointer<Float>, _ count: Int, _ squared: Bool) -> Float {
-    var lanes = SIMD8<Float>(repeating: 0)
-    let whole = count & ~7
+  /// Adds a row of figures to the sums, index by index.
+  private static func add(_ numbers: UnsafeRawPointer, _ count: Int, _ squared: Bool, to sums: UnsafeMutableRawPointer) {
     var at = 0
-    while at < whole {
-      let piece = UnsafeRawPointer(numbers + at).loadUnaligned(as: SIMD8<Float>.self)
-      lanes += squared ? piece * piece : piece.replacing(with: -piece, where: piece .< 0)
+    while at + 8 <= count {
+      let sum = sums.loadUnaligned(fromByteOffset: at * 4, as: SIMD8<Float>.self) + eight(numbers + at * 4, squared)
+      sums.storeBytes(of: sum, toByteOffset: at * 4, as: SIMD8<Float>.self)
       at += 8
     }
-    var total = lanes.sum()
     while at < count {
-      total += squared ? numbers[at] * numbers[at] : abs(numbers[at])
+      let sum = sums.load(fromByteOffset: at * 4, as: Float.self) + one(numbers + at * 4, squared)
+      sums.storeBytes(of: sum, toByteOffset: at * 4, as: Float.self)
+      at += 1
+    }
+  }
+
+  /// The sum of a run of figures: sixteen running sums, so that the loop is not one chain of additions.
+  private static func total(_ numbers: UnsafeRawPointer, _ count: Int, _ squared: Bool) -> Float {
+    var even = SIMD8<Float>(repeating: 0)
+    var odd = SIMD8<Float>(repeating: 0)
+    var at = 0
+    while at + 16 <= count {
+      even += eight(numbers + at * 4, squared)
+      odd += eight(numbers + at * 4 + 32, squared)
+      at += 16
+    }
+    var total = (even + odd).sum()
+    while at < count {
+      total += one(numbers + at * 4, squared)
       at += 1
     }
     return total
+  }
+
+  @inline(__always)
+  private static func eight(_ numbers: UnsafeRawPointer, _ squared: Bool) -> SIMD8<Float> {
+    let piece = numbers.loadUnaligned(as: SIMD8<Float>.self)
+    return squared ? piece * piece : piece.replacing(with: -piece, where: piece .< 0)
+  }
+
+  @inline(__always)
+  private static func one(_ number: UnsafeRawPointer, _ squared: Bool) -> Float {
+    let value = number.loadUnaligned(as: Float.self)
+    return squared ? value * value : abs(value)
   }
 
   /// How one number of a stored type is read; nil for types that are not numbers or lie packed.

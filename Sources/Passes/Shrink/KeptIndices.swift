@@ -1,12 +1,16 @@
 import Graph
 
 /// What each axis keeps under a plan, by its layout; every layout is looked at once.
-struct KeptIndices {
+final class KeptIndices {
   private let solution: Solution
   private let plan: Plan
   private let sizes: [Int]
   private var known: [Layout: [Int]?] = [:]
   private var extents: [Layout: Extent] = [:]
+  /// Lists longer than this are not made: no tensor of a real model has such an axis, only a damaged file.
+  private static let longest = 1 << 26
+  /// The length of an axis that was asked for and is too long to list.
+  private(set) var overlong: Int?
 
   init(solution: Solution, plan: Plan) {
     self.solution = solution
@@ -15,7 +19,7 @@ struct KeptIndices {
   }
 
   /// Kept positions of an axis with a fixed extent, ascending; nil where all are kept.
-  mutating func positions(_ layout: Layout) -> [Int]? {
+  func positions(_ layout: Layout) -> [Int]? {
     if let known = known[layout] { return known }
     let result = compute(layout)
     known[layout] = .some(result)
@@ -23,15 +27,19 @@ struct KeptIndices {
   }
 
   /// The new length.
-  mutating func extent(_ layout: Layout) -> Extent {
+  func extent(_ layout: Layout) -> Extent {
     if let known = extents[layout] { return known }
     let result = SizeModel(solution: solution).extent(layout, sizes)
     extents[layout] = result
     return result
   }
 
-  private mutating func compute(_ layout: Layout) -> [Int]? {
+  private func compute(_ layout: Layout) -> [Int]? {
     let table = solution.table
+    if let length = table.extent(layout).constant, length > Self.longest {
+      overlong = length
+      return nil
+    }
     switch table.form(layout) {
     case .fixed: return nil
     case .group(let leaf): return solution.index(of: leaf).flatMap { plan.kept[$0] }

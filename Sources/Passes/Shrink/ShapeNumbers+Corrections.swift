@@ -3,8 +3,10 @@ import Graph
 /// How a computed list is given other numbers while some of them stay dynamic.
 extension ShapeNumbers {
   /// Follows the numbers back through the node that makes `value`, to the part of it that is wrong; nil where they cannot be told
-  /// apart.
-  mutating func pushedBack(_ wanted: KnownValue, _ value: ValueID, for user: Int?) throws(Diagnostic) -> ValueID? {
+  /// apart. `movesOnly` stops at arithmetic.
+  mutating func pushedBack(
+    _ wanted: KnownValue, _ value: ValueID, for user: Int?, movesOnly: Bool
+  ) throws(Diagnostic) -> ValueID? {
     guard let producer = producers[value.index] else { return nil }
     let node = original.nodes[producer]
     guard node.outputs.count == 1 else { return nil }
@@ -19,8 +21,10 @@ extension ShapeNumbers {
       inputs[0] = try carrier(of: numbers, like: input, for: user)
       return copy(value, inputs, wanted)
     case .elementwise(.choose): return try throughChoice(wanted, value, node, for: user)
-    case .elementwise(.mul): return try throughArithmetic(wanted, value, node, for: user) { $0.dividedExactly(by: $1) }
-    case .elementwise(.add): return try throughArithmetic(wanted, value, node, for: user) { $0 - $1 }
+    case .reshaping(.expand): return try throughExpand(wanted, value, node, for: user)
+    case .elementwise(.mul) where !movesOnly:
+      return try throughArithmetic(wanted, value, node, for: user) { $0.dividedExactly(by: $1) }
+    case .elementwise(.add) where !movesOnly: return try throughArithmetic(wanted, value, node, for: user) { $0 - $1 }
     case .elementwise, .matrixProduct, .convolution, .normalisation, .reduction, .reshaping, .joining, .indexing, .pooling,
       .recurrence,
       .attention, .quantisation, .generation, .opaque:
@@ -28,25 +32,78 @@ extension ShapeNumbers {
     }
   }
 
-  /// Each part of a list carries its part of the numbers.
+  /// Each part carries its part of the numbers.
   private mutating func throughConcat(
     _ wanted: KnownValue, _ value: ValueID, _ node: Node, for user: Int?
   ) throws(Diagnostic) -> ValueID? {
-    guard wanted.shape.count == 1 else { return nil }
+    let rank = wanted.shape.count
+    let given = node.attributes.int(.axis) ?? 0
+    let axis = given < 0 ? given + rank : given
+    guard wanted.shape.indices.contains(axis) else { return nil }
+    let inner = wanted.shape[(axis + 1)...].reduce(1, *)
+    let row = wanted.shape[axis] * inner
+    let outer = wanted.shape[..<axis].reduce(1, *)
     var parts: [(value: ValueID, numbers: KnownValue)] = []
     var start = 0
     for input in node.inputs {
-      guard let input, let shape = editor.module[input].type.staticShape, shape.count == 1, let count = shape.first,
-        start + count <= wanted.entries.count,
-        let part = KnownValue(shape: [count], entries: Array(wanted.entries[start..<start + count]))
+      guard let input, let shape = now[input.index]?.shape ?? editor.module[input].type.staticShape, shape.count == rank,
+        start + shape[axis] <= wanted.shape[axis]
       else { return nil }
+      let count = shape[axis]
+      let entries = (0..<outer).flatMap { block -> ArraySlice<KnownValue.Entry> in
+        let first = block * row + start * inner
+        return wanted.entries[first..<first + count * inner]
+      }
+      var extents = wanted.shape
+      extents[axis] = count
+      guard let part = KnownValue(shape: extents, entries: entries) else { return nil }
       parts.append((input, part))
       start += count
     }
-    guard start == wanted.entries.count else { return nil }
+    guard start == wanted.shape[axis] else { return nil }
     var inputs: [ValueID?] = []
     for part in parts { inputs.append(try carrier(of: part.numbers, like: part.value, for: user)) }
     return copy(value, inputs, wanted)
+  }
+
+  /// What is repeated carries one of the equal parts.
+  private mutating func throughExpand(
+    _ wanted: KnownValue, _ value: ValueID, _ node: Node, for user: Int?
+  ) throws(Diagnostic) -> ValueID? {
+    guard let input = node.inputs.first ?? nil, let shape = now[input.index]?.shape ?? editor.module[input].type.staticShape,
+      shape.count <= wanted.shape.count, editor.module[value].type.staticShape == wanted.shape
+    else { return nil }
+    let offset = wanted.shape.count - shape.count
+    var entries = [KnownValue.Entry](repeating: .unknown, count: shape.reduce(1, *))
+    for (place, entry) in wanted.entries.enumerated() where entry != .unknown {
+      var (rest, at, stride) = (place, 0, 1)
+      for axis in wanted.shape.indices.reversed() {
+        let index = rest % wanted.shape[axis]
+        rest /= wanted.shape[axis]
+        guard axis >= offset else { continue }
+        let extent = shape[axis - offset]
+        guard extent == 1 || index < extent else { return nil }
+        at += (extent == 1 ? 0 : index) * stride
+        stride *= extent
+      }
+      guard entries.indices.contains(at), entries[at] == .unknown || entries[at] == entry else { return nil }
+      entries[at] = entry
+    }
+    guard let numbers = KnownValue(shape: shape, entries: entries) else { return nil }
+    var inputs = node.inputs
+    inputs[0] = try carrier(of: numbers, like: input, for: user)
+    return copy(value, inputs, wanted)
+  }
+
+  /// A constant list in the shape that is wanted.
+  mutating func reshapedList(_ wanted: KnownValue, _ value: ValueID, for user: Int?) throws(Diagnostic) -> ValueID {
+    let shape = KnownValue(list: wanted.shape.map { Extent($0) })
+    guard let list = KnownValue(shape: [wanted.entries.count], entries: wanted.entries),
+      let content = Self.content(list, editor.module[value].type.element), let target = Self.content(shape, .i64)
+    else { throw failure(user, "needs \(Self.text(wanted)) of \(original[value].name), which its element type cannot hold") }
+    let name = original[value].name
+    let inputs = [addParameter(like: name, content, list), addParameter(like: name, target, shape)]
+    return insert(.reshaping(.reshape), inputs, like: value, Attributes(), wanted, "carries \(Self.text(wanted))")
   }
 
   /// Where the condition is known, each number is wanted of the choice that gives it (`-1` in an expand's list becomes 1 so).

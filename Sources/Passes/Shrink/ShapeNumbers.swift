@@ -70,7 +70,9 @@ struct ShapeNumbers {
     for parameter in module.parameters {
       let content = parameter.content
       if let known = self.old[parameter.value.index], known.shape == content.shape { continue }
-      now[parameter.value.index] = content.element.isFloat && content.elementCount > 64 ? nil : KnownValue(content)
+      // As much is known as before, so that what is made of stored numbers is not taken for something that changed.
+      let isFollowed = self.old[parameter.value.index] != nil || !content.element.isFloat || content.elementCount <= 64
+      now[parameter.value.index] = isFollowed ? KnownValue(content) : nil
     }
     var counts = module.uses().map(\.count)
     for output in module.outputs { counts[output.index] += 1 }
@@ -200,9 +202,17 @@ struct ShapeNumbers {
     let element = editor.module[value].type.element
     let result: ValueID
     if let content = Self.content(wanted, element) {
-      result = addParameter(like: name, content, wanted)
-      if editor.parameter(value) != nil { copies.append((value, result, nil)) }
-    } else if let followed = try pushedBack(wanted, value, for: node) {
+      if editor.parameter(value) != nil {
+        result = addParameter(like: name, content, wanted)
+        copies.append((value, result, nil))
+      } else if wanted.shape.count <= 1 || wanted.entries.count == 1 {
+        result = addParameter(like: name, content, wanted)
+      } else {
+        // Positions with several axes stay computed: from a list that is a shape number like others.
+        let followed = try pushedBack(wanted, value, for: node, movesOnly: true)
+        if let followed { result = followed } else { result = try reshapedList(wanted, value, for: node) }
+      }
+    } else if let followed = try pushedBack(wanted, value, for: node, movesOnly: false) {
       result = followed
     } else {
       result = try corrected(wanted, value, for: node)

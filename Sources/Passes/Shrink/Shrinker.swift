@@ -8,7 +8,7 @@ import Graph
 struct Shrinker {
   let solution: Solution
   let plan: Plan
-  private var keptIndices: KeptIndices
+  private let keptIndices: KeptIndices
   /// Stored numbers before shrinking.
   private let contents: [ValueID: TensorContent]
 
@@ -43,6 +43,9 @@ struct Shrinker {
       }
       var context = context(for: module.nodes[index], in: module)
       try rules.shrink(&context)
+      if let extent = keptIndices.overlong {
+        throw Diagnostic(.unsupported, "an axis of \(extent) indices is too long to renumber", at: .node(context.label))
+      }
       for entry in context.changed { module.nodes[index].attributes[entry.name] = entry.value }
       for name in context.removed { module.nodes[index].attributes[name] = nil }
       required.append(context.required)
@@ -53,19 +56,21 @@ struct Shrinker {
     return module
   }
 
-  private mutating func context(for node: Node, in module: Module) -> ShrinkContext {
+  private func context(for node: Node, in module: Module) -> ShrinkContext {
     let old = solution.inferred.types
     func types(_ ids: [ValueID?], _ type: (ValueID) -> TensorType) -> [TensorType?] { ids.map { $0.map(type) } }
-    func lists(_ ids: [ValueID?]) -> [[[Int]?]] {
-      ids.map { id in id.map { id in solution.axes[id.index].map { keptIndices.positions($0) } } ?? [] }
+    let (keptIndices, axes) = (keptIndices, solution.axes)
+    func kept(_ ids: [ValueID?], _ index: Int, _ axis: Int) -> [Int]? {
+      guard let id = ids[index], axes[id.index].indices.contains(axis) else { return nil }
+      return keptIndices.positions(axes[id.index][axis])
     }
     let domain = node.operation.onnxName.domain
     return ShrinkContext(
       node: node, opset: module.opsets[domain] ?? module.opset, label: module.label(of: node),
       oldInputs: types(node.inputs) { old[$0.index] }, newInputs: types(node.inputs) { module[$0].type },
       oldOutputs: types(node.outputs) { old[$0.index] }, newOutputs: types(node.outputs) { module[$0].type },
-      numbers: node.inputs.map { $0.flatMap { solution.inferred.numbers[$0.index] } }, keptInputs: lists(node.inputs),
-      keptOutputs: lists(node.outputs), contents: node.inputs.map { $0.flatMap { contents[$0] } })
+      numbers: node.inputs.map { $0.flatMap { solution.inferred.numbers[$0.index] } }, keptInput: { kept(node.inputs, $0, $1) },
+      keptOutput: { kept(node.outputs, $0, $1) }, contents: node.inputs.map { $0.flatMap { contents[$0] } })
   }
 
   /// Copies that shrank like their original, or like an earlier copy of it, become one again.

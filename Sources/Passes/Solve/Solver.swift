@@ -10,6 +10,8 @@ final class Solver: AxisSolver {
   private var codomains: [Layout?]
   private var dependence: [Dependence]
   private var isParameter: [Bool]
+  /// Per value, the value from which it was computed element by element; itself where it was not.
+  private var origins: [Int]
   private(set) var notes: [Note] = []
   private var current: Node
   private var currentOpset: Int
@@ -40,6 +42,7 @@ final class Solver: AxisSolver {
     codomains = Array(repeating: nil, count: module.values.count)
     dependence = Array(repeating: .activation, count: module.values.count)
     isParameter = Array(repeating: false, count: module.values.count)
+    origins = Array(module.values.indices)
     current = Node(.opaque(Opaque(domain: "", type: "none")), inputs: [], outputs: [])
     currentOpset = module.opset
   }
@@ -82,6 +85,9 @@ final class Solver: AxisSolver {
     current = node
     currentOpset = module.opsets[node.operation.onnxName.domain] ?? module.opset
     for case let output? in node.outputs { dependence[output.index] = dependenceOfResult(node) }
+    if case .elementwise = node.operation, let output = node.outputs.first ?? nil, let origin = commonOrigin(of: node) {
+      origins[output.index] = origin
+    }
     for case let output? in node.outputs where !inferred.types[output.index].isRanked { layouts[output.index] = [] }
     let unranked = (node.inputs + node.outputs).contains { $0.map { !inferred.types[$0.index].isRanked } ?? false }
     if let rules = node.operation.rules, !unranked {
@@ -102,6 +108,12 @@ final class Solver: AxisSolver {
       layouts[output.index] = inferred.types[output.index].shape.map { unifier.fixed($0, .opaque(node.operation.textName)) }
       for index in node.inputs.indices { freezeInput(index, .opaque(node.operation.textName)) }
     }
+  }
+
+  /// The value from which all activations that a node reads were computed element by element, where there is one.
+  private func commonOrigin(of node: Node) -> Int? {
+    let found = Set(node.inputs.compactMap { $0 }.filter { dependence[$0.index] == .activation }.map { origins[$0.index] })
+    return found.count == 1 ? found.first : nil
   }
 
   private func dependenceOfResult(_ node: Node) -> Dependence {
@@ -166,5 +178,9 @@ final class Solver: AxisSolver {
   func freeze(_ layout: Layout, _ reason: Reason) { unifier.freeze(layout, reason) }
   func cut(_ layout: Layout, at positions: [Int]) -> [Layout] { unifier.cut(layout, at: positions) }
   func split(_ layout: Layout, inner: Int) -> (outer: Layout, inner: Layout) { unifier.split(layout, inner: inner) }
-  func note(_ role: AxisRole, _ layout: Layout) { notes.append(Note(role: role, layout: layout, node: unifier.node ?? -1)) }
+  /// A sum of functions of one value (the cubic inside a GELU) is no residual sum.
+  func note(_ role: AxisRole, _ layout: Layout) {
+    if role == .residual, commonOrigin(of: current) != nil { return }
+    notes.append(Note(role: role, layout: layout, node: unifier.node ?? -1))
+  }
 }

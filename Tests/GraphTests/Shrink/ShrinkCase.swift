@@ -92,7 +92,7 @@ func shrink(
   var context = ShrinkContext(
     node: node, opset: opset, label: "node", oldInputs: inputs.map { $0?.before }, newInputs: inputs.map { $0?.after },
     oldOutputs: outputs.map { $0?.before }, newOutputs: outputs.map { $0?.after }, numbers: inputs.map { $0?.known },
-    keptInputs: inputs.map { $0?.keptLists ?? [] }, keptOutputs: outputs.map { $0?.keptLists ?? [] },
+    keptInput: { inputs[$0]?.keptLists[$1] }, keptOutput: { outputs[$0]?.keptLists[$1] },
     contents: inputs.map { $0?.content })
   try operation.rules?.shrink(&context)
   return Answer(required: context.required, changed: context.changed, removed: context.removed)

@@ -36,7 +36,7 @@ struct ShapeNumbersTests {
         newInputs: node.inputs.map { $0.map { module[$0].type } }, oldOutputs: node.outputs.map { $0.map { before[$0.index] } },
         newOutputs: node.outputs.map { $0.map { module[$0].type } },
         numbers: node.inputs.map { $0.flatMap { inferred.numbers[$0.index] } },
-        keptInputs: lists(node.inputs), keptOutputs: lists(node.outputs))
+        keptInput: { lists(node.inputs)[$0][$1] }, keptOutput: { lists(node.outputs)[$0][$1] })
       try node.operation.rules?.shrink(&context)
       required.append(context.required)
     }
@@ -244,6 +244,31 @@ struct ShapeNumbersTests {
     #expect(
       result.module.parameters.first { result.module[$0.value].name == "i#1" }?.content.data.numbers(as: Int64.self) == [1, 2, 3])
     #expect(result.lines.contains("%v = gather %z, %i : f32[1, 3]"))
+  }
+
+  @Test("computed positions with several axes stay computed, from a list that has other numbers")
+  func computedPositions() throws {
+    let text = """
+      param %from : i64[] = 4
+      param %to : i64[] = 7
+      param %one : i64[] = 1
+      param %axis : i64[1] = [0]
+      param %w : f32[8] = [0.0, 1.0, 2.0, 3.0, 4.0, 5.0, 6.0, 7.0]
+      func (%z: f32[8]) -> (%y: f32[1, 3], %v: f32[3, 1]) {
+        %r = range %from, %to, %one : i64[3]
+        %i = unsqueeze %r, %axis : i64[1, 3]
+        %y = gather %w, %i : f32[1, 3]
+        %t = transpose %i perm=[1, 0] : i64[3, 1]
+        %v = gather %w, %t : f32[3, 1]
+      }
+      """
+    let result = try repaired(text, types: [:], kept: ["w": [0: [0, 4, 5, 6]]])
+    #expect(result.lines.contains("param %r#1 : i64[3] = [1, 2, 3]"))
+    #expect(result.lines.contains("%i = unsqueeze %r#1, %axis : i64[1, 3]"))
+    #expect(result.lines.contains("%y = gather %w, %i : f32[1, 3]"))
+    #expect(result.lines.contains("param %t#1 : i64[3] = [1, 2, 3]"))
+    #expect(result.lines.contains("%t#3 = reshape %t#1, %t#2 : i64[3, 1]"))
+    #expect(!result.lines.contains { $0.hasPrefix("%r = range") })
   }
 
   @Test("outputs and subgraphs, which read by name, see the old numbers under the old name")

@@ -26,7 +26,9 @@ extension ElementOracle {
   private func moved(_ kept: Kept, to shape: [Int], _ source: ([Int]) -> [Int]) -> [Bool]? {
     guard let flags = elements(kept) else { return nil }
     var strides = [Int](repeating: 1, count: kept.shape.count)
-    for axis in stride(from: kept.shape.count - 2, through: 0, by: -1) { strides[axis] = strides[axis + 1] * kept.shape[axis + 1] }
+    for axis in stride(from: kept.shape.count - 2, through: 0, by: -1) {
+      strides[axis] = strides[axis + 1] * kept.shape[axis + 1]
+    }
     var result: [Bool] = []
     let count = shape.reduce(1, *)
     result.reserveCapacity(count)
@@ -190,7 +192,9 @@ extension ElementOracle {
         return try store(output, elements: flags, range: x.range)
       }
       if let range = positions.range {
-        if range.nilIfWhole != x.axes[axis] { throw fault("positions range over \(text(range)), the axis keeps \(text(x.axes[axis]))") }
+        if range.nilIfWhole != x.axes[axis] {
+          throw fault("positions range over \(text(range)), the axis keeps \(text(x.axes[axis]))")
+        }
       } else {
         try demandWhole(x, axis, "it is indexed by data")
       }
@@ -290,7 +294,8 @@ extension ElementOracle {
     case .globalAveragePool, .globalMaxPool, .globalLpPool: for at in 2..<x.shape.count { axes[at] = nil }
     case .maxPool, .averagePool, .lpPool: for at in 2..<x.shape.count { try demandWhole(x, at, "windows run along it") }
     case .resize: for at in x.shape.indices where x.shape[at] != target[at] { try demandWhole(x, at, "it is interpolated") }
-    case .affineGrid, .dft, .gridSample, .maxRoiPool, .maxUnpool, .roiAlign, .stft, .upsample: throw fault("the oracle does not know it")
+    case .affineGrid, .dft, .gridSample, .maxRoiPool, .maxUnpool, .roiAlign, .stft, .upsample:
+      throw fault("the oracle does not know it")
     }
     try store(output, axes: axes)
   }
@@ -300,7 +305,8 @@ extension ElementOracle {
     case .constantOfShape:
       guard let output = result(0) else { return }
       try store(output, axes: try shape(output).indices.map { created(output, $0) })
-    case .shape, .size, .range, .randomNormal, .randomNormalLike, .randomUniform, .randomUniformLike, .bernoulli, .eyeLike, .multinomial:
+    case .shape, .size, .range, .randomNormal, .randomNormalLike, .randomUniform, .randomUniformLike, .bernoulli, .eyeLike,
+      .multinomial:
       throw fault("the oracle does not know it")
     }
   }

@@ -25,7 +25,9 @@ extension ElementOracle {
     for (kept, labels) in operands {
       for (at, label) in labels.enumerated() where kept.shape[at] == extents[label] {
         if let known = result[label] {
-          if known != kept.axes[at] { throw fault("partners differ along \(label): \(text(known)) against \(text(kept.axes[at]))") }
+          if known != kept.axes[at] {
+            throw fault("partners differ along \(label): \(text(known)) against \(text(kept.axes[at]))")
+          }
         } else {
           result[label] = .some(kept.axes[at])
         }
@@ -51,10 +53,14 @@ extension ElementOracle {
       guard let output = result(0) else { return }
       if !module[output].type.element.isInteger { try demandNoPositions() }
       try store(output, axes: kept.axes, range: kept.range)
-    case .abs, .acos, .acosh, .add, .and, .asin, .asinh, .atan, .atanh, .bitShift, .bitwiseAnd, .bitwiseNot, .bitwiseOr, .bitwiseXor,
-      .ceil, .celu, .cos, .cosh, .div, .elu, .equal, .erf, .exp, .floor, .gelu, .greater, .greaterOrEqual, .hardSigmoid, .hardSwish,
-      .isInfinite, .isNaN, .leakyRelu, .less, .lessOrEqual, .log, .max, .mean, .min, .mish, .mod, .mul, .neg, .not, .or, .pow, .prelu,
-      .reciprocal, .relu, .round, .selu, .shrink, .sigmoid, .sign, .sin, .sinh, .softplus, .softsign, .sqrt, .sub, .sum, .swish, .tan,
+    case .abs, .acos, .acosh, .add, .and, .asin, .asinh, .atan, .atanh, .bitShift, .bitwiseAnd, .bitwiseNot, .bitwiseOr,
+      .bitwiseXor,
+      .ceil, .celu, .cos, .cosh, .div, .elu, .equal, .erf, .exp, .floor, .gelu, .greater, .greaterOrEqual, .hardSigmoid,
+      .hardSwish,
+      .isInfinite, .isNaN, .leakyRelu, .less, .lessOrEqual, .log, .max, .mean, .min, .mish, .mod, .mul, .neg, .not, .or, .pow,
+      .prelu,
+      .reciprocal, .relu, .round, .selu, .shrink, .sigmoid, .sign, .sin, .sinh, .softplus, .softsign, .sqrt, .sub, .sum, .swish,
+      .tan,
       .tanh, .thresholdedRelu, .choose, .xor, .biasGelu, .fastGelu, .microsoftGelu, .quickGelu:
       try demandNoPositions()
       let operands = current.inputs.indices.compactMap { optional($0) }

@@ -94,7 +94,9 @@ public struct ElementOracle {
 
   // MARK: values
 
-  func fault(_ message: String) -> Fault { Fault(description: "\(module.label(of: current)) (\(current.operation.textName)): \(message)") }
+  func fault(_ message: String) -> Fault {
+    Fault(description: "\(module.label(of: current)) (\(current.operation.textName)): \(message)")
+  }
 
   private func flags(_ kept: [Int]?, _ extent: Extent) -> [Bool]? {
     guard let kept, let count = extent.evaluated({ symbols[$0] }) else { return nil }
@@ -144,7 +146,8 @@ public struct ElementOracle {
     index = [Int](repeating: 0, count: shape.count)
     for isKept in elements {
       if isKept != index.indices.allSatisfy({ axes[$0][index[$0]] }) {
-        throw fault("what is kept of \(module[value].name) \(shape) is no grid: element \(index) is \(isKept ? "kept" : "removed")")
+        throw fault(
+          "what is kept of \(module[value].name) \(shape) is no grid: element \(index) is \(isKept ? "kept" : "removed")")
       }
       Self.advance(&index, shape)
     }
@@ -192,7 +195,9 @@ public struct ElementOracle {
 
   /// An operand's whole numbers, symbols filled in; nil where they are not known.
   func wholes(_ index: Int) -> [Int]? {
-    guard current.inputs.indices.contains(index), let value = current.inputs[index], let known = numbers[value.index] else { return nil }
+    guard current.inputs.indices.contains(index), let value = current.inputs[index], let known = numbers[value.index] else {
+      return nil
+    }
     var result: [Int] = []
     for entry in known.entries {
       guard let number = entry.whole?.evaluated({ symbols[$0] }) else { return nil }
@@ -206,7 +211,9 @@ public struct ElementOracle {
 
   /// Demands that nothing is removed along an axis.
   func demandWhole(_ kept: Kept, _ axis: Int, _ why: String) throws(Fault) {
-    if let flags = kept.axes[axis] { throw fault("axis \(axis) loses indices (\(flags.filter { $0 }.count) of \(flags.count) stay), but \(why)") }
+    if let flags = kept.axes[axis] {
+      throw fault("axis \(axis) loses indices (\(flags.filter { $0 }.count) of \(flags.count) stay), but \(why)")
+    }
   }
 
   /// Numbers that are computed from shapes and constants alone.
@@ -217,7 +224,8 @@ public struct ElementOracle {
     case .generation(.shape), .generation(.size): return true
     case .elementwise:
       return inputs.contains { isShapeNumber[$0.index] } && inputs.allSatisfy { isShapeNumber[$0.index] || isScalar($0) }
-    case .matrixProduct, .convolution, .normalisation, .reduction, .reshaping, .joining, .indexing, .pooling, .recurrence, .attention,
+    case .matrixProduct, .convolution, .normalisation, .reduction, .reshaping, .joining, .indexing, .pooling, .recurrence,
+      .attention,
       .quantisation, .generation, .opaque:
       return !inputs.isEmpty && inputs.allSatisfy { isShapeNumber[$0.index] }
     }

@@ -34,7 +34,8 @@ extension GraphBuilder {
       }
       mixed = try product(query, key, value, heads)
     }
-    let joined = try reshape(try transpose(mixed, [0, 2, 1, 3]), [extent(of: x, 0), extent(of: x, 1), Extent(count * heads.valueSize)])
+    let joined = try reshape(
+      try transpose(mixed, [0, 2, 1, 3]), [extent(of: x, 0), extent(of: x, 1), Extent(count * heads.valueSize)])
     return try linear(joined, width, "proj")
   }
 
@@ -209,7 +210,8 @@ extension GraphBuilder {
     let key = try softmax(try headed(try linear(x, count * heads.size, "k"), count, heads.size), -2)
     let value = try headed(try linear(x, count * heads.valueSize, "v"), count, heads.valueSize)
     let result = try matMul(query, try matMul(try turned(key), value))
-    return try reshape(try transpose(result, [0, 2, 1, 3]), [extent(of: x, 0), extent(of: x, 1), Extent(count * heads.valueSize)])
+    return try reshape(
+      try transpose(result, [0, 2, 1, 3]), [extent(of: x, 0), extent(of: x, 1), Extent(count * heads.valueSize)])
   }
 
   /// One operator for all of it.

@@ -38,7 +38,9 @@ extension GraphBuilder {
       let raw = weight("\(name).weight", shape, spread: spread)
       stored = try apply(.sub, raw, try reduce(.reduceMean, raw, Array(1..<shape.count), keep: true))
     } else if dice.chance(0.05) {
-      stored = try apply(.mul, weight("\(name).weight", shape, spread: spread), weight("\(name).gain", [channels] + Array(repeating: 1, count: shape.count - 1), mean: 1))
+      stored = try apply(
+        .mul, weight("\(name).weight", shape, spread: spread),
+        weight("\(name).gain", [channels] + Array(repeating: 1, count: shape.count - 1), mean: 1))
     } else {
       stored = weight("\(name).weight", shape, spread: spread)
     }
@@ -70,14 +72,16 @@ extension GraphBuilder {
       return try add(.normalisation(.instanceNorm), [x, scale, weight("\(name).bias", [n])])
     case 1 where opset >= 21:
       let scale = weight("\(name).weight", [n], mean: 1)
-      return try add(.normalisation(.groupNorm), [x, scale, weight("\(name).bias", [n])], [.int(.numGroups, dice.pick(divisors))])
+      return try add(
+        .normalisation(.groupNorm), [x, scale, weight("\(name).bias", [n])], [.int(.numGroups, dice.pick(divisors))])
     case 1, 2:
       let groups = dice.pick(divisors)
       let view = try reshape(x, [extent(of: x, 0), Extent(groups), Extent(n / groups * (try extent(x, 2)) * (try extent(x, 3)))])
       let normal = try add(
         .normalisation(.instanceNorm), [view, real(1, [groups]), real(0, [groups])], [.float(.epsilon, 1e-5)])
       let back = try reshape(normal, shape(x))
-      return try apply(.add, try apply(.mul, back, weight("\(name).weight", [n, 1, 1], mean: 1)), weight("\(name).bias", [1, n, 1, 1]))
+      return try apply(
+        .add, try apply(.mul, back, weight("\(name).weight", [n, 1, 1], mean: 1)), weight("\(name).bias", [1, n, 1, 1]))
     case 3:
       let last = try norm(try transpose(x, [0, 2, 3, 1]), name)
       return try transpose(last, [0, 3, 1, 2])
@@ -184,7 +188,8 @@ extension GraphBuilder {
       up = try add(.convolution(.convTranspose), operands, [.ints(.strides, [2, 2]), .int(.group, groups)])
     case 1:
       up = try add(
-        .pooling(.resize), [down, nil, parameter("scales", TensorData([1, 1, 2, 2] as [Float]), .f32, [4])], [.string(.mode, "nearest")])
+        .pooling(.resize), [down, nil, parameter("scales", TensorData([1, 1, 2, 2] as [Float]), .f32, [4])],
+        [.string(.mode, "nearest")])
     default:
       if extent(of: x, 0).isConstant {
         let sizes = wholes([try extent(x, 0), inner, height, width])
@@ -196,14 +201,16 @@ extension GraphBuilder {
       }
     }
     return dice.chance(0.6)
-      ? try unit(try concat([up, x], 1), channels, kernel: 3, "merge") : try apply(.add, try conv(up, channels, kernel: 1, "fit"), x)
+      ? try unit(try concat([up, x], 1), channels, kernel: 3, "merge")
+      : try apply(.add, try conv(up, channels, kernel: 1, "fit"), x)
   }
 
   private mutating func pooled(_ x: ValueID, stride: Int = 1) throws(Diagnostic) -> ValueID {
     let kind: Pooling = dice.pick([.maxPool, .averagePool, .averagePool])
     let kernel = stride == 2 ? 2 : 3
     let pads = [Int](repeating: stride == 2 ? 0 : 1, count: 4)
-    return try add(.pooling(kind), [x], [.ints(.kernelShape, [kernel, kernel]), .ints(.strides, [stride, stride]), .ints(.pads, pads)])
+    return try add(
+      .pooling(kind), [x], [.ints(.kernelShape, [kernel, kernel]), .ints(.strides, [stride, stride]), .ints(.pads, pads)])
   }
 
   /// Channels become pixels: by the operator, or by views.
@@ -231,7 +238,9 @@ extension GraphBuilder {
   private mutating func gatedChannels(_ x: ValueID) throws(Diagnostic) -> ValueID {
     let hidden = dice.int(2...5)
     let halves = try pieces(try conv(x, 2 * hidden, kernel: 1, "both"), [hidden, hidden], 1)
-    return try apply(.add, x, try conv(try apply(.mul, halves[0], try activation(halves[1], channelAxis: 1)), try extent(x, 1), kernel: 1, "out"))
+    return try apply(
+      .add, x, try conv(try apply(.mul, halves[0], try activation(halves[1], channelAxis: 1)), try extent(x, 1), kernel: 1, "out")
+    )
   }
 
   /// Linear attention over pixels, by convolutions.

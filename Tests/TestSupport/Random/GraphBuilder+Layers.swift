@@ -43,14 +43,18 @@ extension GraphBuilder {
     if let (a, b) = factors(n), dice.chance(0.5) {
       return try reshape(weight("\(name).weight", [k, a, b], spread: spread), [Extent(k), Extent(n)])
     }
-    if let (a, b) = factors(k) { return try reshape(weight("\(name).weight", [a, b, n], spread: spread), [Extent(k), Extent(n)]) }
+    if let (a, b) = factors(k) {
+      return try reshape(weight("\(name).weight", [a, b, n], spread: spread), [Extent(k), Extent(n)])
+    }
     return try reshape(weight("\(name).weight", [k * n], spread: spread), [Extent(k), Extent(n)])
   }
 
   private mutating func joined(_ name: String, _ k: Int, _ n: Int, _ spread: Float) throws(Diagnostic) -> ValueID {
     guard n > 1 else { return weight("\(name).weight", [k, n], spread: spread) }
     let cut = dice.int(1...n - 1)
-    let parts = [weight("\(name).weight_a", [k, cut], spread: spread), weight("\(name).weight_b", [k, n - cut], spread: spread)]
+    let parts = [
+      weight("\(name).weight_a", [k, cut], spread: spread), weight("\(name).weight_b", [k, n - cut], spread: spread),
+    ]
     return try concat(parts, 1)
   }
 
@@ -66,7 +70,8 @@ extension GraphBuilder {
       ? parameter(
         "\(name).zero", TensorData((0..<(isWhole ? 1 : count)).map { _ in Int8(dice.int(-9...9)) }), .i8, isWhole ? [] : [count])
       : nil
-    return try add(.quantisation(.dequantizeLinear), [stored, scale] + (zero.map { [$0] } ?? []), isWhole ? [] : [.int(.axis, axis)])
+    return try add(
+      .quantisation(.dequantizeLinear), [stored, scale] + (zero.map { [$0] } ?? []), isWhole ? [] : [.int(.axis, axis)])
   }
 
   /// Two factors larger than one, where there are any.

@@ -124,7 +124,9 @@ extension GraphBuilder {
       // Any one length follows from the others.
       let at = dice.int(0...max(0, list.count - 1))
       if list.indices.contains(at), list[at] > 0 { list[at] = -1 }
-    } else if dice.chance(0.1), let at = old.indices.first(where: { target.indices.contains($0) && old[$0] == target[$0] }), list[at] > 0 {
+    } else if dice.chance(0.1), let at = old.indices.first(where: { target.indices.contains($0) && old[$0] == target[$0] }),
+      list[at] > 0
+    {
       list[at] = 0
     }
     return list

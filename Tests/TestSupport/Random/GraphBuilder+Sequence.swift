@@ -78,8 +78,10 @@ extension GraphBuilder {
     let logits = try linear(x, count, "router", bias: false)
     let k = dice.int(1...2)
     let picked = try add(.reduction(.topK), [try softmax(logits, -1), wholes([k])], [.int(.axis, -1)], outputs: 2)
-    let up = try add(.indexing(.gather), [weight("experts.up", [count, width, hidden], spread: 0.4), picked[1]], [.int(.axis, 0)])
-    let down = try add(.indexing(.gather), [weight("experts.down", [count, hidden, width], spread: 0.4), picked[1]], [.int(.axis, 0)])
+    let up = try add(
+      .indexing(.gather), [weight("experts.up", [count, width, hidden], spread: 0.4), picked[1]], [.int(.axis, 0)])
+    let down = try add(
+      .indexing(.gather), [weight("experts.down", [count, hidden, width], spread: 0.4), picked[1]], [.int(.axis, 0)])
     let rows = try unsqueeze(x, [2, 3])
     let inner = try activation(try matMul(rows, up))
     let results = try squeeze(try matMul(inner, down), [3])
@@ -96,7 +98,8 @@ extension GraphBuilder {
     let gates = kind.gateCount
     let series = try transpose(x, [1, 0, 2])
     var operands: [ValueID?] = [
-      series, weight("rnn.weight_ih", [directions, gates * hidden, width]), weight("rnn.weight_hh", [directions, gates * hidden, hidden]),
+      series, weight("rnn.weight_ih", [directions, gates * hidden, width]),
+      weight("rnn.weight_hh", [directions, gates * hidden, hidden]),
     ]
     let hasState = dice.chance(0.4) && extent(of: x, 0).isConstant
     operands.append(dice.chance(0.7) || hasState ? weight("rnn.bias", [directions, 2 * gates * hidden]) : nil)
@@ -140,7 +143,8 @@ extension GraphBuilder {
     case 0: return try apply(.add, x, weight("positions", [1, count, width]))
     case 1: return try apply(.add, x, weight("positions", [count, width]))
     default:
-      let rows = try gather(weight("positions.weight", [count + 2, width]), Array(0..<count), 0, shape: dice.chance(0.5) ? [1, count] : nil)
+      let rows = try gather(
+        weight("positions.weight", [count + 2, width]), Array(0..<count), 0, shape: dice.chance(0.5) ? [1, count] : nil)
       return try apply(.add, x, rows)
     }
   }
@@ -235,7 +239,8 @@ extension GraphBuilder {
       return results[0]
     }
     let module = try add(
-      .normalisation(.skipLayerNorm), [x, branch, scale, weight("norm.bias", [width])] + (wantsSum ? [weight("bias", [width])] : []),
+      .normalisation(.skipLayerNorm),
+      [x, branch, scale, weight("norm.bias", [width])] + (wantsSum ? [weight("bias", [width])] : []),
       [.float(.epsilon, 1e-5)], outputs: 1)
     return module[0]
   }

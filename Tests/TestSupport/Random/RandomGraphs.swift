@@ -77,7 +77,8 @@ public enum RandomGraphs {
     return try builder.transpose(flat, [0, 2, 1])
   }
 
-  private static func poolSequence(_ x: ValueID, _ builder: inout GraphBuilder, _ dice: inout Dice) throws(Diagnostic) -> ValueID {
+  private static func poolSequence(_ x: ValueID, _ builder: inout GraphBuilder, _ dice: inout Dice) throws(Diagnostic) -> ValueID
+  {
     switch dice.int(0...3) {
     case 0: return try builder.select(x, 1, dice.chance(0.5) ? 0 : -1)
     case 1 where builder.extent(of: x, 1).isConstant:
@@ -97,7 +98,8 @@ public enum RandomGraphs {
     case 0:
       let mean = try builder.add(.pooling(.globalAveragePool), [x])
       return dice.chance(0.5)
-        ? try builder.add(.reshaping(.flatten), [mean], [.int(.axis, 1)]) : try builder.reshape(mean, Array(builder.shape(x).prefix(2)))
+        ? try builder.add(.reshaping(.flatten), [mean], [.int(.axis, 1)])
+        : try builder.reshape(mean, Array(builder.shape(x).prefix(2)))
     case 1: return try builder.add(.reshaping(.flatten), [x], [.int(.axis, 1)])
     case 2: return try builder.add(.reshaping(.flatten), [try builder.add(.pooling(.globalMaxPool), [x])], [.int(.axis, 1)])
     default: return try builder.reduce(.reduceMean, x, [2, 3], keep: false)
@@ -118,7 +120,8 @@ public enum RandomGraphs {
     case 4:
       // Fields as rows, and their inner products with each other.
       let (rows, size) = (dice.int(2...3), dice.int(2...4))
-      let wide = try builder.reshape(try builder.linear(x, rows * size, "fields"), [builder.extent(of: x, 0), Extent(rows), Extent(size)])
+      let wide = try builder.reshape(
+        try builder.linear(x, rows * size, "fields"), [builder.extent(of: x, 0), Extent(rows), Extent(size)])
       let products = try builder.matMul(wide, try builder.transpose(wide, [0, 2, 1]))
       let flat = try builder.reshape(products, [builder.extent(of: x, 0), Extent(rows * rows)])
       return .vector(try builder.concat([flat, try builder.activation(builder.linear(x, dice.int(2...4), "side"))], 1))
