@@ -32,6 +32,8 @@ public enum Reason: Hashable, Sendable {
   case positionsEscape
   /// Positions along the axis are an output of the model.
   case positionsReturned(String)
+  /// It decides a length that the model takes to be what it was on the exporter's example.
+  case boundToExample
   /// The tensor stores packed or otherwise encoded numbers that cannot be sliced here.
   case encoded
   /// The pieces were selected one by one, so none may go.
@@ -60,6 +62,7 @@ extension Reason: CustomStringConvertible {
     case .dynamic: "its length is known only when the model runs"
     case .positionsEscape: "positions along it are used as numbers"
     case .positionsReturned(let name): "positions along it are returned: output \(name)"
+    case .boundToExample: "it decides a length that the export has fixed to what its example showed"
     case .encoded: "it is stored packed"
     case .selected: "its indices are picked one by one"
     case .incomparable: "its symbolic sizes cannot be compared"

@@ -64,6 +64,13 @@ final class Solver: AxisSolver {
       visit(node)
       if index & 1023 == 0 { progress(Double(index) / Double(module.nodes.count)) }
     }
+    for (node, values) in ExampleBinding(module, inferred).bound() {
+      unifier.node = node
+      for value in values {
+        for layout in layouts[value.index] { unifier.freeze(layout, .boundToExample) }
+        if let codomain = codomains[value.index] { unifier.freeze(codomain, .boundToExample) }
+      }
+    }
     unifier.node = nil
     for output in module.outputs {
       let reason = Reason.interface("output \(module[output].name)")
