@@ -34,6 +34,8 @@ public enum Reason: Hashable, Sendable {
   case positionsReturned(String)
   /// The tensor stores packed or otherwise encoded numbers that cannot be sliced here.
   case encoded
+  /// It decides counts that the exporter baked in as they were for its example.
+  case countsOfExample
   /// The pieces were selected one by one, so none may go.
   case selected
   /// The sizes on the two sides could not be compared.
@@ -60,6 +62,8 @@ extension Reason: CustomStringConvertible {
     case .dynamic: "its length is known only when the model runs"
     case .positionsEscape: "positions along it are used as numbers"
     case .positionsReturned(let name): "positions along it are returned: output \(name)"
+    case .countsOfExample:
+      "it decides how many rows go where, and the exporter baked in the example's counts: export without them"
     case .encoded: "it is stored packed"
     case .selected: "its indices are picked one by one"
     case .incomparable: "its symbolic sizes cannot be compared"
