@@ -63,7 +63,7 @@ extension Reason: CustomStringConvertible {
     case .positionsEscape: "positions along it are used as numbers"
     case .positionsReturned(let name): "positions along it are returned: output \(name)"
     case .countsOfExample:
-      "it decides how many rows go where, and the exporter baked in the example's counts: export without them"
+      "it decides how many rows go where, and the export holds its example's counts: export with dynamic ones"
     case .encoded: "it is stored packed"
     case .selected: "its indices are picked one by one"
     case .incomparable: "its symbolic sizes cannot be compared"
