@@ -30,6 +30,8 @@ public struct CompileOptions: Sendable {
   public var criterion = Criterion.l2
   /// Seed of everything random.
   public var seed: UInt64 = 0
+  /// Corrections of shape numbers after which shrinking stops, to find the one that is wrong; nil for all.
+  public var editLimit: Int?
   /// A plan to carry out instead of choosing.
   public var plan: PlanFile?
   /// Hears the share of the present pass that is done, between 0 and 1.
@@ -101,8 +103,8 @@ public enum Pipeline {
   static let shrink = Pass(name: "shrink", summary: "slice every parameter and correct every number that stands for an extent") {
     (compilation: inout Compilation) throws(Diagnostic) in
     guard let solution = compilation.solution, let plan = compilation.plan else { return }
-    var shrinker = Shrinker(solution: solution, plan: plan)
-    compilation.module = try shrinker.run()
+    let shrinker = Shrinker(solution: solution, plan: plan)
+    compilation.module = try shrinker.run(editLimit: compilation.options.editLimit)
   }
 
   /// Last, and by other means than shrink's own: a fault here is a fault of prunec, and nothing is written.

@@ -12,7 +12,7 @@ enum PrivateCopies {
     let uses = module.uses()
     for index in module.parameters.indices {
       let parameter = module.parameters[index]
-      let places = uses[parameter.value.index].filter { $0.operand >= 0 && !readsShapeOnly(module.nodes[$0.node].operation) }
+      let places = uses[parameter.value.index].filter { $0.operand >= 0 && !tiesNothing(module.nodes[$0.node].operation) }
       guard places.count > 1, isShareable(parameter.content) else { continue }
       for place in places.dropFirst() {
         let copy = module.add(Value(name: fresh(module[parameter.value].name, &names), type: module[parameter.value].type))
@@ -31,7 +31,7 @@ enum PrivateCopies {
       guard isComputedConstant(node, scalars), let output = node.outputs.first ?? nil, module[output].type.element.isFloat else {
         continue
       }
-      let places = uses[output.index].filter { !readsShapeOnly(module.nodes[$0.node].operation) }
+      let places = uses[output.index].filter { !tiesNothing(module.nodes[$0.node].operation) }
       for place in places.dropFirst() where place.operand >= 0 {
         var copy = node
         let value = module.add(Value(name: fresh(module[output].name, &names), type: module[output].type))
@@ -46,12 +46,13 @@ enum PrivateCopies {
     module.nodes = module.nodes.enumerated().flatMap { [$1] + (copies[$0] ?? []) }
   }
 
-  /// A use that reads no number: it has no part in what the constant shares, and stays with the original.
-  private static func readsShapeOnly(_ operation: Operator) -> Bool {
+  /// A use that ties the constant's axis to nothing stays with the original: asking for its shape, and reducing it (W / ‖W‖ must not
+  /// become two weights).
+  private static func tiesNothing(_ operation: Operator) -> Bool {
     switch operation {
-    case .generation(.shape), .generation(.size): true
-    case .elementwise, .matrixProduct, .convolution, .normalisation, .reduction, .reshaping, .joining, .indexing, .pooling,
-      .recurrence, .attention, .quantisation, .generation, .opaque:
+    case .generation(.shape), .generation(.size), .reduction: true
+    case .elementwise, .matrixProduct, .convolution, .normalisation, .reshaping, .joining, .indexing, .pooling, .recurrence,
+      .attention, .quantisation, .generation, .opaque:
       false
     }
   }

@@ -16,6 +16,8 @@ struct CompileRequest {
   let isStrict: Bool
   let isDryRun: Bool
   let isTimed: Bool
+  /// Corrections of shape numbers after which shrinking stops.
+  let editLimit: Int?
   /// Passes after which the module is shown.
   let shownPasses: Set<String>
 
@@ -37,7 +39,7 @@ struct CompileRequest {
       }
     }
     shownPasses = try Self.shownPasses(invocation)
-    _ = try invocation.number(.stopAfterEdit, least: 0)
+    editLimit = try invocation.number(.stopAfterEdit, least: 0)
     try Self.checkConflicts(invocation)
     choice = try Self.choice(invocation)
     criterion = try invocation.word(.criterion, as: Criterion.self) ?? .l2

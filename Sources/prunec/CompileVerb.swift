@@ -8,20 +8,17 @@ struct CompileVerb {
   private let request: CompileRequest
   private let console: Console
   private let isJson: Bool
-  private let stopsAfterEdit: Bool
 
   init(_ invocation: Invocation, _ console: Console) throws(Diagnostic) {
     request = try CompileRequest(invocation)
     self.console = console
     isJson = invocation.has(.json)
-    stopsAfterEdit = invocation.has(.stopAfterEdit)
   }
 
   func run() throws(Diagnostic) {
     let progress = ProgressBar(console)
     defer { progress.finish() }
     var timing = Timing()
-    if stopsAfterEdit { console.note("--stop-after-edit has no effect yet: no pass of this version rewrites edit by edit") }
     progress.report("reading \(request.model)")
     let file = try ModelFile.read(request.model)
     if let output = request.output { try file.checkOutput(output) }
@@ -31,6 +28,7 @@ struct CompileVerb {
     options.choice = request.choice
     options.criterion = request.criterion
     options.seed = request.seed
+    options.editLimit = request.editLimit
     options.plan = try plan(for: file, progress)
     options.progress = { progress.report($0, $1 > 0 ? $1 : nil) }
     if options.plan != nil { timing.add("read plan") }

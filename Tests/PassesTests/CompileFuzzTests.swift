@@ -95,8 +95,7 @@ struct CompileFuzzTests {
       trace(seed)
       do throws(Diagnostic) {
         let read = try PlanFile(reading: Data(bytes)).plan(for: solution)
-        var shrinker = Shrinker(solution: solution, plan: read)
-        _ = try shrinker.run()
+        _ = try Shrinker(solution: solution, plan: read).run()
       } catch {
         #expect(!error.message.isEmpty && !error.message.contains("\n"), "seed \(seed): \(error)")
       }

@@ -22,6 +22,7 @@ import Testing
 }
 
 extension Golden: CustomTestStringConvertible {
+  /// The golden's name.
   public var testDescription: String { name }
 }
 

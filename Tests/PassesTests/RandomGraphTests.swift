@@ -47,6 +47,33 @@ import Testing
     if count >= 200 { #expect(operators.count >= 80, "only \(operators.sorted())") }
   }
 
+  @Test func theOracleNoticesOneWrongIndexOnOneAxis() throws {
+    var lies = 0
+    var noticed = 0
+    for seed in Self.seeds.prefix(100) {
+      var compilation = Compilation(try RandomGraphs.module(seed: seed), options: CompileOptions())
+      for pass in Pipeline.solve { try pass.run(&compilation) }
+      let solution = try #require(compilation.solution)
+      let plan = Self.randomPlan(solution, seed: seed)
+      var dice = Dice(seed: seed)
+      // Where two axes carry a group, they cannot keep different indices.
+      let shared = plan.prunedGroups.filter { solution.groups[$0].occurrences.count > 1 }
+      guard !shared.isEmpty else { continue }
+      let place = dice.pick(solution.groups[dice.pick(shared)].occurrences)
+      var check = RandomPlanCheck(solution: solution, plan: plan, smaller: nil)
+      guard let kept = check.positions(solution.axes[place.value.index][place.axis]) else { continue }
+      let extent = solution.module[place.value].type.shape[place.axis].constant ?? 0
+      let removed = Set(0..<extent).subtracting(kept).sorted()
+      var wrong = kept
+      wrong[dice.int(0...kept.count - 1)] = dice.pick(removed)
+      check.lie = (place.value, place.axis, wrong.sorted())
+      lies += 1
+      noticed += check.fault() == nil ? 0 : 1
+    }
+    print("\(noticed) of \(lies) wrong lists noticed")
+    #expect(lies >= 40 && noticed == lies)
+  }
+
   static func outcome(_ seed: UInt64) -> Outcome {
     var outcome = Outcome()
     let module: Module
@@ -117,11 +144,14 @@ struct RandomPlanCheck {
   let solution: Solution
   let plan: Plan
   let smaller: Module?
+  /// A parameter's axis that the oracle is told something else about.
+  var lie: (value: ValueID, axis: Int, kept: [Int])?
   private let symbols = ["batch": 2, "seq": 3]
 
   /// The first thing that is wrong; nil when all is well.
   func fault() -> String? {
-    let lists = solution.axes.map { $0.map { positions($0) } }
+    var lists = solution.axes.map { $0.map { positions($0) } }
+    if let lie { lists[lie.value.index][lie.axis] = lie.kept }
     var oracle = ElementOracle(solution.module, numbers: solution.inferred.numbers, symbols: symbols) { lists[$0.index][$1] }
     do throws(ElementOracle.Fault) {
       try oracle.run()
@@ -149,7 +179,7 @@ struct RandomPlanCheck {
   }
 
   /// Kept positions of an axis, symbols filled in; nil where all are kept.
-  private func positions(_ layout: Layout) -> [Int]? {
+  func positions(_ layout: Layout) -> [Int]? {
     let table = solution.table
     func length(_ layout: Layout) -> Int { table.extent(layout).evaluated { symbols[$0] } ?? 0 }
     func all(_ layout: Layout) -> [Int] {

@@ -61,7 +61,8 @@ struct UnifierTests {
     var bench = Bench()
     let qkv = bench.group("qkv", 1152)
     let (heads, dims) = (bench.group("heads", 6), bench.group("dims", 64))
-    bench.unifier.unify(bench.product(bench.symbol("batch"), qkv), bench.product(bench.symbol("batch"), bench.fixed(3), heads, dims))
+    bench.unifier.unify(
+      bench.product(bench.symbol("batch"), qkv), bench.product(bench.symbol("batch"), bench.fixed(3), heads, dims))
     #expect(bench.text(qkv) == "product(3, heads, dims)")
   }
 
@@ -130,7 +131,8 @@ struct UnifierTests {
   func symbols() {
     var bench = Bench()
     let (g, h) = (bench.group("g", 8), bench.group("h", 8))
-    bench.unifier.unify(bench.product(bench.symbol("batch"), bench.symbol("seq"), g), bench.product(bench.symbol("batch"), bench.symbol("seq"), h))
+    bench.unifier.unify(
+      bench.product(bench.symbol("batch"), bench.symbol("seq"), g), bench.product(bench.symbol("batch"), bench.symbol("seq"), h))
     #expect(bench.text(h) == "g")
     let (x, y) = (bench.group("x", 4), bench.group("y", 4))
     bench.unifier.unify(bench.sum(bench.symbol("batch"), x), bench.sum(y, bench.symbol("batch")))

@@ -31,18 +31,20 @@ extension AttributeName {
     case .activations, .valueStrings: [.strings]
     case .alpha, .beta, .bias, .clip, .cubicCoefficientA, .epsilon, .extrapolationValue, .gamma, .high, .lambd, .low,
       .maskFilterValue,
-      .mean, .momentum, .negSlope, .queryKeyNormEpsilon, .ratio, .scaleBaseAttribute, .seed, .softcap, .spatialScale, .theta, .valueFloat:
+      .mean, .momentum, .negSlope, .queryKeyNormEpsilon, .ratio, .scaleBaseAttribute, .seed, .softcap, .spatialScale, .theta,
+      .valueFloat:
       [.float]
     case .scale: [.float, .floats]
     case .activationAlpha, .activationBeta, .activationParameters, .scales, .valueFloats: [.floats]
     case .border: [.floats, .float, .ints]
-    case .allowzero, .antialias, .alignCorners, .axis, .batchAxis, .batchDims, .bits, .accuracyLevel, .causal, .keyValueBits, .maskIndexType, .queryKeyOutput, .slidingWindowCache, .weightPrepacked, .blockSize,
+    case .allowzero, .antialias, .alignCorners, .axis, .batchAxis, .batchDims, .bits, .accuracyLevel, .causal, .keyValueBits,
+      .maskIndexType, .queryKeyOutput, .slidingWindowCache, .weightPrepacked, .blockSize,
       .blocksize,
       .ceilMode, .centerPointBox, .channelsLast, .countIncludePad, .dataType, .detectNegative, .detectPositive, .doRotary,
       .excludeOutside,
       .exclusive, .fmod, .group, .hiddenSize, .inputForget, .interleaved, .inverse, .isCausal, .isPackedBatching,
-      .k, .K,
-      .N, .keepDims, .kvNumHeads, .largest, .layout, .leftWindowSize, .linearBeforeReset, .localWindowSize, .newAxis,
+      .k, .packedContracted,
+      .packedResults, .keepDims, .kvNumHeads, .largest, .layout, .leftWindowSize, .linearBeforeReset, .localWindowSize, .newAxis,
       .noopWithEmptyAxes, .numGroups, .numHeads, .numOutputs, .offsetGroup, .onesided, .outputDataType, .outputHeight,
       .outputWidth, .p,
       .pastPresentShareBuffer, .qNumHeads, .qkMatmulOutputMode, .reverse, .rightWindowSize, .rotaryEmbeddingDim,

@@ -36,7 +36,7 @@ public enum AttributeName: String, Sendable, Hashable, CaseIterable {
   case interleaved, inverse
   case isCausal = "is_causal"
   case isPackedBatching = "is_packed_batching"
-  case k, K, N
+  case k
   case keepAspectRatioPolicy = "keep_aspect_ratio_policy"
   case keepDims = "keepdims"
   case kernelShape = "kernel_shape"
@@ -66,6 +66,8 @@ public enum AttributeName: String, Sendable, Hashable, CaseIterable {
   case outputShape = "output_shape"
   case outputWidth = "output_width"
   case p
+  case packedContracted = "K"
+  case packedResults = "N"
   case paddingMode = "padding_mode"
   case pads
   case pastPresentShareBuffer = "past_present_share_buffer"

@@ -36,7 +36,8 @@ public enum ElementType: String, Sendable, Hashable, CaseIterable {
   public var isInteger: Bool {
     switch self {
     case .i8, .i16, .i32, .i64, .u8, .u16, .u32, .u64, .i4, .u4, .i2, .u2: true
-    case .f32, .f64, .f16, .bf16, .f8e4m3fn, .f8e4m3fnuz, .f8e5m2, .f8e5m2fnuz, .f8e8m0, .f4e2m1, .bool, .string, .c64, .c128, .unknown:
+    case .f32, .f64, .f16, .bf16, .f8e4m3fn, .f8e4m3fnuz, .f8e5m2, .f8e5m2fnuz, .f8e8m0, .f4e2m1, .bool, .string, .c64, .c128,
+      .unknown:
       false
     }
   }

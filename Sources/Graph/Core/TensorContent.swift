@@ -131,7 +131,8 @@ public struct TensorContent: Sendable {
   }
 
   /// Four- and two-bit numbers, packed with the first in the lowest bits.
-  private func writePacked(_ bytes: UnsafeRawBufferPointer, bits: Int, to sink: (UnsafeRawBufferPointer) throws -> Void) rethrows {
+  private func writePacked(_ bytes: UnsafeRawBufferPointer, bits: Int, to sink: (UnsafeRawBufferPointer) throws -> Void) rethrows
+  {
     let perByte = 8 / bits
     let mask = UInt8((1 << bits) - 1)
     var packed = [UInt8](repeating: 0, count: byteCount)

@@ -156,8 +156,8 @@ public struct Importer {
       guard type.rank > 2 else { return nil }
       let channels = type.shape[1] * Extent(node.attributes.int(.group) ?? 1)
       return TensorType(type.element, [unknown(0), channels] + (2..<type.rank).map(unknown))
-    case .elementwise, .matrixProduct, .convolution, .normalisation, .reduction, .reshaping, .joining, .indexing, .pooling, .recurrence,
-      .attention, .quantisation, .generation, .opaque:
+    case .elementwise, .matrixProduct, .convolution, .normalisation, .reduction, .reshaping, .joining, .indexing, .pooling,
+      .recurrence, .attention, .quantisation, .generation, .opaque:
       return nil
     }
   }

@@ -20,7 +20,8 @@ public struct NamedModel: Sendable {
 
   /// A model of the given parts.
   public init(
-    name: String, nodes: [NamedNode] = [], initializers: [NamedTensor] = [], inputs: [NamedValue] = [], outputs: [NamedValue] = [],
+    name: String, nodes: [NamedNode] = [], initializers: [NamedTensor] = [], inputs: [NamedValue] = [],
+    outputs: [NamedValue] = [],
     valueTypes: [String: TensorType] = [:], opsets: [String: Int] = ["": 20], functions: [NamedFunction] = []
   ) {
     self.name = name

@@ -3,8 +3,8 @@ extension MatrixProduct {
   public func shrink(_ context: inout ShrinkContext) throws(Diagnostic) {
     switch self {
     case .matMulNBits:
-      if let contracted = context.newInput(0)?.shape.last?.constant { context.follow(.K, to: contracted) }
-      if let results = context.newOutput()?.shape.last?.constant { context.follow(.N, to: results) }
+      if let contracted = context.newInput(0)?.shape.last?.constant { context.follow(.packedContracted, to: contracted) }
+      if let results = context.newOutput()?.shape.last?.constant { context.follow(.packedResults, to: results) }
     case .einsum, .gemm, .matMul, .matMulInteger, .quantisedMatMul, .fusedMatMul: break
     }
   }

@@ -82,7 +82,7 @@ extension MatrixProduct: OperatorRules {
   private static func inferMatMulNBits(_ context: inout InferenceContext) throws(Diagnostic) {
     let data = try context.type(0)
     try context.require(rankAtLeast: 1, of: data, "the input")
-    guard let contracted = context.attributes.int(.K), let columns = context.attributes.int(.N) else {
+    guard let contracted = context.attributes.int(.packedContracted), let columns = context.attributes.int(.packedResults) else {
       throw context.failure("the attributes K and N are missing")
     }
     let bits = context.attributes.int(.bits) ?? 4

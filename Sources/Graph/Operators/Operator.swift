@@ -88,7 +88,8 @@ extension Operator {
   public static let all: [Operator] =
     Elementwise.allCases.map(Operator.elementwise) + MatrixProduct.allCases.map(Operator.matrixProduct)
     + Convolution.allCases.map(Operator.convolution) + Normalisation.allCases.map(Operator.normalisation)
-    + Reduction.allCases.map(Operator.reduction) + Reshaping.allCases.map(Operator.reshaping) + Joining.allCases.map(Operator.joining)
+    + Reduction.allCases.map(Operator.reduction) + Reshaping.allCases.map(Operator.reshaping)
+    + Joining.allCases.map(Operator.joining)
     + Indexing.allCases.map(Operator.indexing) + Pooling.allCases.map(Operator.pooling)
     + Recurrence.allCases.map(Operator.recurrence) + AttentionFamily.allCases.map(Operator.attention)
     + Quantisation.allCases.map(Operator.quantisation) + Generation.allCases.map(Operator.generation)

@@ -157,7 +157,8 @@ public struct ShrinkContext {
   /// are kept), which are asked for only where a rule needs them. `contents` are the stored numbers, before, of operands that are parameters.
   public init(
     node: Node, opset: Int, label: String, oldInputs: [TensorType?], newInputs: [TensorType?], oldOutputs: [TensorType?],
-    newOutputs: [TensorType?], numbers: [KnownValue?], keptInput: @escaping (Int, Int) -> [Int]?, keptOutput: @escaping (Int, Int) -> [Int]?,
+    newOutputs: [TensorType?], numbers: [KnownValue?], keptInput: @escaping (Int, Int) -> [Int]?,
+    keptOutput: @escaping (Int, Int) -> [Int]?,
     contents: [TensorContent?] = []
   ) {
     self.node = node

@@ -57,7 +57,8 @@ public struct PlanFile: Sendable {
     case .keyNotFound(let key, let context): return "'\(key.stringValue)' is missing at \(path(context))"
     case .typeMismatch(_, let context): return "a value of another type is expected at \(path(context))"
     case .valueNotFound(_, let context): return "a value is missing at \(path(context))"
-    case .dataCorrupted(let context): return context.codingPath.isEmpty ? "it is no JSON" : "a value at \(path(context)) cannot be read"
+    case .dataCorrupted(let context):
+      return context.codingPath.isEmpty ? "it is no JSON" : "a value at \(path(context)) cannot be read"
     @unknown default: return "it cannot be read"
     }
   }
@@ -102,10 +103,17 @@ public struct PlanFile: Sendable {
         "    { \"name\": \(JSONText.string(group.name)), \"kind\": \"\(group.kind.rawValue)\", \"extent\": \(group.extent), \"kept\": [\(kept)] }"
     }
     let copies = Dictionary(
-      solution.module.parameters.compactMap { parameter in parameter.copyOf.map { (parameter.value, $0) } }, uniquingKeysWith: { first, _ in first })
+      solution.module.parameters.compactMap { parameter in parameter.copyOf.map { (parameter.value, $0) } },
+      uniquingKeysWith: { first, _ in first })
+    // Short lists of whole numbers may hold positions, which are renumbered: no layout says what becomes of them.
+    let shapeNumbers = Set(
+      solution.module.parameters.filter {
+        !$0.content.element.isData && $0.content.shape.count <= 1 && $0.content.elementCount <= 64
+      }.map(\.value))
     var tensors: [String] = []
     for (index, value) in solution.module.values.enumerated() {
       let id = ValueID(index)
+      if shapeNumbers.contains(id) { continue }
       let isSurvivingCopy = copies[id] != nil && survivors.contains(value.name)
       if copies[id] != nil && !isSurvivingCopy || solution.module.clones[id] != nil { continue }
       guard isSurvivingCopy || json.isPruned(id) else { continue }
@@ -205,7 +213,8 @@ public enum JSONText {
       case "\n": result += "\\n"
       case "\t": result += "\\t"
       case "\r": result += "\\r"
-      case let scalar where scalar.value < 0x20: result += "\\u00" + (scalar.value < 16 ? "0" : "") + String(scalar.value, radix: 16)
+      case let scalar where scalar.value < 0x20:
+        result += "\\u00" + (scalar.value < 16 ? "0" : "") + String(scalar.value, radix: 16)
       case let scalar: result.unicodeScalars.append(scalar)
       }
     }

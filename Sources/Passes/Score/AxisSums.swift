@@ -9,7 +9,8 @@ enum AxisSums {
     var sums = [Float](repeating: 0, count: count)
     let inner = shape[(axis + 1)...].reduce(1, *)
     let outer = shape[..<axis].reduce(1, *)
-    guard content.isWhole, inner * outer * count > 0, content.data.count == content.element.byteCount(of: inner * outer * count) else {
+    guard content.isWhole, inner * outer * count > 0, content.data.count == content.element.byteCount(of: inner * outer * count)
+    else {
       return sums
     }
     content.data.withUnsafeBytes { bytes in
@@ -103,7 +104,8 @@ enum AxisSums {
     case .bf16: { Float(bitPattern: UInt32($0.loadUnaligned(fromByteOffset: $1 * 2, as: UInt16.self)) << 16) }
     case .i8: { Float(Int8(bitPattern: $0[$1])) }
     case .u8: { Float($0[$1]) }
-    case .i4, .u4, .i2, .u2, .i16, .i32, .i64, .u16, .u32, .u64, .bool, .string, .f8e4m3fn, .f8e4m3fnuz, .f8e5m2, .f8e5m2fnuz, .f8e8m0,
+    case .i4, .u4, .i2, .u2, .i16, .i32, .i64, .u16, .u32, .u64, .bool, .string, .f8e4m3fn, .f8e4m3fnuz, .f8e5m2, .f8e5m2fnuz,
+      .f8e8m0,
       .f4e2m1, .c64, .c128, .unknown:
       nil
     }

@@ -8,7 +8,8 @@ extension ShapeNumbers {
     _ wanted: KnownValue, _ value: ValueID, for user: Int?, movesOnly: Bool
   ) throws(Diagnostic) -> ValueID? {
     guard let producer = producers[value.index] else { return nil }
-    let node = original.nodes[producer]
+    // Its operands may have been replaced already.
+    let node = editor.module.nodes[producer]
     guard node.outputs.count == 1 else { return nil }
     switch node.operation {
     case .joining(.concat): return try throughConcat(wanted, value, node, for: user)
@@ -244,9 +245,9 @@ extension ShapeNumbers {
       switch operation {
       case .add, .sub, .mul, .div, .mod, .neg, .abs, .min, .max, .sum:
         return results.allSatisfy { isKnown($0, throughout: true) }
-      case .identity, .cast: return results.allSatisfy { isKnown($0, throughout: false) }
-      case .castLike: return operand == 1 || results.allSatisfy { isKnown($0, throughout: false) }
-      case .choose: return operand > 0 && results.allSatisfy { isKnown($0, throughout: false) }
+      case .identity, .cast: return results.allSatisfy { isKnown($0) }
+      case .castLike: return operand == 1 || results.allSatisfy { isKnown($0) }
+      case .choose: return operand > 0 && results.allSatisfy { isKnown($0) }
       case .acos, .acosh, .and, .asin, .asinh, .atan, .atanh, .bitShift, .bitwiseAnd, .bitwiseNot, .bitwiseOr, .bitwiseXor, .ceil,
         .celu, .clip, .cos, .cosh, .dropout, .elu, .equal, .erf, .exp, .floor, .gelu, .greater, .greaterOrEqual, .hardSigmoid,
         .hardSwish, .isInfinite, .isNaN, .leakyRelu, .less, .lessOrEqual, .log, .mean, .mish, .not, .or, .pow, .prelu,
@@ -256,12 +257,12 @@ extension ShapeNumbers {
         return false
       }
     case .reshaping, .joining(.slice), .joining(.split), .joining(.pad):
-      return operand == 0 && results.allSatisfy { isKnown($0, throughout: false) }
-    case .joining(.concat): return results.allSatisfy { isKnown($0, throughout: false) }
+      return operand == 0 && results.allSatisfy { isKnown($0) }
+    case .joining(.concat): return results.allSatisfy { isKnown($0) }
     case .indexing(.gather), .indexing(.gatherElements), .indexing(.gatherND):
-      return operand == 0 && results.allSatisfy { isKnown($0, throughout: false) }
+      return operand == 0 && results.allSatisfy { isKnown($0) }
     case .indexing(.scatterElements), .indexing(.scatterND):
-      return operand != 1 && results.allSatisfy { isKnown($0, throughout: false) }
+      return operand != 1 && results.allSatisfy { isKnown($0) }
     case .reduction(.reduceProd), .reduction(.reduceSum), .reduction(.reduceMin), .reduction(.reduceMax):
       return operand == 0 && results.allSatisfy { isKnown($0, throughout: true) }
     case .indexing, .reduction, .generation, .matrixProduct, .convolution, .normalisation, .pooling, .recurrence, .attention,

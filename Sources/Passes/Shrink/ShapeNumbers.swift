@@ -114,7 +114,8 @@ struct ShapeNumbers {
     evaluate(node)
   }
 
-  /// True where a value has as many numbers as before. Of fewer, the rest are data that shrank with their axis, not numbers to restore.
+  /// True where a value has as many numbers as before. Of fewer, the rest are data that shrank with their axis, not numbers to
+  /// restore.
   private func keepsShape(_ value: ValueID, _ before: KnownValue) -> Bool { original[value].type.staticShape == before.shape }
 
   /// The model's outputs are what they were.
@@ -257,7 +258,7 @@ struct ShapeNumbers {
   }
 
   /// True when something was known of a value's numbers in the original; `throughout` when all of them were.
-  func isKnown(_ value: ValueID, throughout: Bool) -> Bool {
+  func isKnown(_ value: ValueID, throughout: Bool = false) -> Bool {
     old[value.index].map { !throughout || !$0.entries.contains(.unknown) } ?? false
   }
 
@@ -277,8 +278,8 @@ struct ShapeNumbers {
 
   // MARK: - Names and leftovers
 
-  /// Where a replaced constant or node has no readers left, its first replacement takes its name and place; nodes and constants
-  /// that were read before and are not any more go.
+  /// Where a replaced constant or node has no readers left, its first replacement takes its name and place. Shape arithmetic that
+  /// was read before and is not any more goes; data stay, even where only their shape was read.
   mutating func tidy() {
     for node in inserted.reversed() {
       if let output = editor.module.nodes[node].outputs.first ?? nil, readers[output.index] == 0 { drop(node) }
@@ -289,7 +290,9 @@ struct ShapeNumbers {
     }
     for index in original.nodes.indices.reversed() {
       let outputs = original.nodes[index].outputs.compactMap(\.self)
-      guard outputs.contains(where: { wasRead[$0.index] }), outputs.allSatisfy({ readers[$0.index] == 0 }) else { continue }
+      guard outputs.contains(where: { wasRead[$0.index] }), outputs.allSatisfy({ readers[$0.index] == 0 && isKnown($0) }) else {
+        continue
+      }
       if outputs.count == 1, let heir = heirs[outputs[0]], let copy = heir.node, !exchanged.contains(outputs[0]) {
         for case let input? in editor.module.nodes[index].inputs { readers[input.index] -= 1 }
         editor.adopt(heir.copy, as: outputs[0], nodes: (copy, index), "takes its only copy's place")
@@ -301,14 +304,19 @@ struct ShapeNumbers {
     for parameter in editor.module.parameters where readers[parameter.value.index] == 0 {
       let value = parameter.value
       let isNew = value.index >= old.count
-      guard isNew || wasRead[value.index] else { continue }
-      if !isNew, let heir = heirs[value], heir.node == nil {
+      guard isNew || wasRead[value.index] && !parameter.content.element.isData else { continue }
+      if !isNew, let heir = heirs[value], heir.node == nil, isAsLong(value, heir.copy) {
         editor.adopt(heir.copy, as: value, "becomes \(now[heir.copy.index].map(Self.text) ?? "other numbers")")
         readers[value.index] = readers[heir.copy.index]
       } else {
         editor.remove(parameter: value, "nobody reads it any more")
       }
     }
+  }
+
+  /// True when a constant has as many numbers as before, so that it is the same list with other numbers rather than another one.
+  private func isAsLong(_ value: ValueID, _ copy: ValueID) -> Bool {
+    old[value.index].map { $0.shape == now[copy.index]?.shape } ?? false
   }
 
   private mutating func drop(_ node: Int) {

@@ -20,7 +20,8 @@ struct Shrinker {
       solution.module.parameters.map { ($0.value, $0.content) }, uniquingKeysWith: { first, _ in first })
   }
 
-  mutating func run() throws(Diagnostic) -> Module {
+  /// The smaller module. `editLimit`: shape numbers are corrected by so many edits at most, to find the one that is wrong.
+  func run(editLimit: Int? = nil) throws(Diagnostic) -> Module {
     var module = solution.module
     // Of a value whose rank inference cannot find, what the file states stands as it was.
     for index in module.values.indices where module.values[index].type.isRanked && solution.inferred.types[index].isRanked {
@@ -50,7 +51,7 @@ struct Shrinker {
       for name in context.removed { module.nodes[index].attributes[name] = nil }
       required.append(context.required)
     }
-    try ShapeNumberRepair.run(&module, old: solution.inferred.numbers, required: required)
+    try ShapeNumberRepair.run(&module, old: solution.inferred.numbers, required: required, stopAfter: editLimit)
     mergeCopies(&module)
     module.removeUndefinedValues()
     return module

@@ -95,7 +95,9 @@ extension Solution {
   private func nodesTouching(_ carriers: Set<Int>) -> [Int: [Int]] {
     var result: [Int: [Int]] = [:]
     for (index, node) in module.nodes.enumerated() {
-      for case let id? in node.inputs + node.outputs where carriers.contains(id.index) { result[id.index, default: []].append(index) }
+      for case let id? in node.inputs + node.outputs where carriers.contains(id.index) {
+        result[id.index, default: []].append(index)
+      }
     }
     return result
   }

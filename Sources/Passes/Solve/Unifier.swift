@@ -352,7 +352,8 @@ struct Unifier {
       guard let pieces = cut(outermost, at: blocks) else { return nil }
       return (table.product([pieces.0, block]), table.product([pieces.1, block]))
     }
-    guard let at = position.constant, let step = size.constant, let count = table.extent(outermost).constant, at < count * step else {
+    guard let at = position.constant, let step = size.constant, let count = table.extent(outermost).constant, at < count * step
+    else {
       return nil
     }
     freeze(outermost, .cutInsideBlock)

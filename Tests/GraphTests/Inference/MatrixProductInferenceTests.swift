@@ -60,7 +60,9 @@ struct MatrixProductInferenceTests {
   @Test("packed weights hold as many bytes as K, N and the blocks say")
   func packed() {
     func product(_ operands: String) -> String {
-      inferred("com.microsoft.MatMulNBits", operands, [.K: .int(40), .N: .int(5), .bits: .int(4), .blockSize: .int(32)])
+      inferred(
+        "com.microsoft.MatMulNBits", operands,
+        [.packedContracted: .int(40), .packedResults: .int(5), .bits: .int(4), .blockSize: .int(32)])
     }
     #expect(product("f32[n, s, 40]; u8[5, 2, 16]; f32[10]; u8[5]") == "f32[n, s, 5]")
     #expect(product("f32[n, s, 40]; u8[5, 2, 16]; f32[5, 2]; -; -; f32[5]") == "f32[n, s, 5]")

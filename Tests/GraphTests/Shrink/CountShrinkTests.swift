@@ -126,8 +126,8 @@ struct CountShrinkTests {
   func packedWeights() throws {
     let answer = try shrink(
       .matrixProduct(.matMulNBits), [Tensor(3, 64, kept: [1: Array(0..<32)]), Tensor(16, 2, 16, kept: [0: [0, 1], 1: [0]])],
-      [Tensor(3, 16, kept: [1: [0, 1]])], [entry(.K, 64), entry(.N, 16)])
-    #expect([answer.int(.K), answer.int(.N)] == [32, 2])
+      [Tensor(3, 16, kept: [1: [0, 1]])], [entry(.packedContracted, 64), entry(.packedResults, 16)])
+    #expect([answer.int(.packedContracted), answer.int(.packedResults)] == [32, 2])
   }
 }
 

@@ -271,6 +271,30 @@ struct ShapeNumbersTests {
     #expect(!result.lines.contains { $0.hasPrefix("%r = range") })
   }
 
+  @Test("what only had its shape read stays when that shape becomes a constant; the arithmetic goes")
+  func unreadData() throws {
+    let batch = Extent.symbol("batch")
+    let text = """
+      param %w : f32[3] = [0.0, 1.0, 2.0]
+      param %zero : i64[1] = [0]
+      func (%x: f32[batch, 1], %h: f32[3]) -> (%y: f32[batch, 3]) {
+        %n = neg %h : f32[3]
+        %s = shape %x : i64[2]
+        %b = gather %s, %zero : i64[1]
+        %c = shape %w : i64[1]
+        %d = shape %n : i64[1]
+        %e = max %c, %d : i64[1]
+        %t = concat %b, %e axis=0 : i64[2]
+        %y = expand %x, %t : f32[batch, 3]
+      }
+      """
+    let result = try repaired(text, types: ["y": [batch, 2]])
+    #expect(result.lines.contains("param %w : f32[3] = [0.0, 1.0, 2.0]"))
+    #expect(result.lines.contains("%n = neg %h : f32[3]"))
+    #expect(!result.lines.contains { $0.hasPrefix("%c =") || $0.hasPrefix("%d =") || $0.hasPrefix("%e =") })
+    #expect(result.lines.contains("%t = concat %b, %e#1 axis=0 : i64[2]"))
+  }
+
   @Test("outputs and subgraphs, which read by name, see the old numbers under the old name")
   func byName() throws {
     let text = """

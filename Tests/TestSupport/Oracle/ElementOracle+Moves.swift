@@ -18,7 +18,13 @@ extension ElementOracle {
     case .attention(let operation): try attention(operation)
     case .quantisation(let operation): try quantisation(operation)
     case .generation(let operation): try generation(operation)
-    case .opaque: throw fault("the oracle does not know it")
+    case .opaque:
+      for index in node.inputs.indices {
+        let kept = try operand(index)
+        for axis in kept.shape.indices { try demandWhole(kept, axis, "nobody knows what reads it") }
+      }
+      try demandNoPositions()
+      for case let output? in node.outputs { try store(output, axes: Array(repeating: nil, count: module[output].type.rank)) }
     }
   }
 
@@ -239,8 +245,37 @@ extension ElementOracle {
       var axes = x.axes
       axes.insert(x.range, at: axis)
       try store(output, axes: axes)
-    case .compress, .gatherElements, .nonMaxSuppression, .nonZero, .reverseSequence, .scatterElements, .trilu, .unique:
-      throw fault("the oracle does not know it")
+    case .gatherElements, .scatterElements:
+      let axis = axis(current.attributes.int(.axis) ?? 0, x.shape.count)
+      let positions = try operand(1)
+      if let range = positions.range {
+        if range.nilIfWhole != x.axes[axis] {
+          throw fault("positions range over \(text(range)), the axis keeps \(text(x.axes[axis]))")
+        }
+      } else {
+        try demandWhole(x, axis, "it is indexed by data")
+      }
+      for at in x.shape.indices where at != axis {
+        if x.shape[at] != positions.shape[at] {
+          try demandWhole(x, at, "only some of it is visited")
+          try demandWhole(positions, at, "it visits some of a longer axis")
+        } else if x.axes[at] != positions.axes[at] {
+          throw fault("positions and data differ along axis \(at)")
+        }
+      }
+      if operation == .scatterElements {
+        let updates = try operand(2)
+        if updates.axes != positions.axes { throw fault("updates and positions differ") }
+        return try store(output, axes: x.axes)
+      }
+      try store(output, axes: positions.axes, range: x.range)
+    case .trilu:
+      for at in x.shape.indices.suffix(2) { try demandWhole(x, at, "the order along it matters") }
+      try store(output, axes: x.axes)
+    case .reverseSequence:
+      try demandWhole(x, current.attributes.int(.timeAxis) ?? 0, "it is reversed")
+      try store(output, axes: x.axes)
+    case .compress, .nonMaxSuppression, .nonZero, .unique: throw fault("the oracle does not know it")
     }
   }
 
@@ -292,9 +327,29 @@ extension ElementOracle {
     var axes = x.axes
     switch operation {
     case .globalAveragePool, .globalMaxPool, .globalLpPool: for at in 2..<x.shape.count { axes[at] = nil }
-    case .maxPool, .averagePool, .lpPool: for at in 2..<x.shape.count { try demandWhole(x, at, "windows run along it") }
+    case .maxPool, .averagePool, .lpPool:
+      let (kernel, pads) = (current.attributes.ints(.kernelShape) ?? [], current.attributes.ints(.pads))
+      for at in 2..<x.shape.count {
+        let isOne =
+          kernel[at - 2] == 1 && (current.attributes.ints(.strides)?[at - 2] ?? 1) == 1 && (pads?[at - 2] ?? 0) == 0
+          && (pads?[at - 2 + kernel.count] ?? 0) == 0
+        if !isOne { try demandWhole(x, at, "windows run along it") }
+      }
+      if let places = result(1) { try store(places, axes: axes) }
+    case .maxUnpool:
+      if try operand(1).axes != x.axes { throw fault("values and their places differ") }
+      for at in 2..<x.shape.count { try demandWhole(x, at, "values go back to places along it") }
+    case .gridSample:
+      for at in 2..<x.shape.count { try demandWhole(x, at, "it is sampled") }
+      let grid = try operand(1)
+      if grid.axes[0] != x.axes[0] { throw fault("images and grids differ") }
+      for at in 1..<grid.shape.count { try demandWhole(grid, at, "it says where to sample") }
+    case .roiAlign:
+      for at in [0, 2, 3] { try demandWhole(x, at, "regions lie in it") }
+      axes = [try operand(1).axes[0], x.axes[1], nil, nil]
+      if try operand(2).axes[0] != axes[0] { throw fault("regions and their images differ") }
     case .resize: for at in x.shape.indices where x.shape[at] != target[at] { try demandWhole(x, at, "it is interpolated") }
-    case .affineGrid, .dft, .gridSample, .maxRoiPool, .maxUnpool, .roiAlign, .stft, .upsample:
+    case .affineGrid, .dft, .maxRoiPool, .stft, .upsample:
       throw fault("the oracle does not know it")
     }
     try store(output, axes: axes)

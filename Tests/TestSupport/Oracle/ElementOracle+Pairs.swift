@@ -88,7 +88,20 @@ extension ElementOracle {
       if let bias = optional(2) { operands.append((bias, Array(["m", "n"].suffix(bias.shape.count)))) }
       try join(operands, result(0), ["m", "n"])
     case .einsum: try einsum()
-    case .matMulInteger, .quantisedMatMul, .fusedMatMul, .matMulNBits: throw fault("the oracle does not know it")
+    case .fusedMatMul:
+      guard !current.attributes.flag(.transBatchA), !current.attributes.flag(.transBatchB) else {
+        throw fault("batches are turned")
+      }
+      let (a, b) = (try operand(0), try operand(1))
+      let left = fromRight(a.shape.count - 2) + (current.attributes.flag(.transA) ? ["k", "m"] : ["m", "k"])
+      let right = fromRight(b.shape.count - 2) + (current.attributes.flag(.transB) ? ["n", "k"] : ["k", "n"])
+      try join([(a, left), (b, right)], result(0), fromRight(max(a.shape.count, b.shape.count) - 2) + ["m", "n"])
+    case .matMulInteger:
+      let (a, b) = (try operand(0), try operand(1))
+      var operands = [(a, fromRight(a.shape.count - 2) + ["m", "k"]), (b, fromRight(b.shape.count - 2) + ["k", "n"])]
+      if let zero = optional(3), zero.shape.count == 1 { operands.append((zero, ["n"])) }
+      try join(operands, result(0), fromRight(max(a.shape.count, b.shape.count) - 2) + ["m", "n"])
+    case .quantisedMatMul, .matMulNBits: throw fault("the oracle does not know it")
     }
   }
 
@@ -163,7 +176,7 @@ extension ElementOracle {
     }
     let input = try blocks(x.axes[1], outer: groups, inner: x.shape[1] / groups)
     switch operation {
-    case .conv:
+    case .conv, .fusedConv, .convInteger:
       let out = try blocks(weight.axes[0], outer: groups, inner: weight.shape[0] / groups)
       try demandEven(out, "groups of the result")
       if out.outer != input.outer { throw fault("groups of the operand \(text(input.outer)), of the weight \(text(out.outer))") }
@@ -177,9 +190,9 @@ extension ElementOracle {
       try demandEven(input, "groups of the operand")
       let inner = weight.axes[1] ?? [Bool](repeating: true, count: weight.shape[1])
       axes[1] = input.outer.flatMap { isKept in inner.map { isKept && $0 } }
-    case .convInteger, .deformConv, .quantisedConv, .fusedConv: throw fault("the oracle does not know it")
+    case .deformConv, .quantisedConv: throw fault("the oracle does not know it")
     }
-    if let bias = optional(2), bias.axes[0] != axes[1]?.nilIfWhole {
+    if operation != .convInteger, let bias = optional(2), bias.axes[0] != axes[1]?.nilIfWhole {
       throw fault("biases \(text(bias.axes[0])) for channels \(text(axes[1]))")
     }
     try store(output, axes: axes)
@@ -243,56 +256,39 @@ extension ElementOracle {
         throw fault("a state keeps \(state.axes.map { text($0) }), the hidden units are \(text(units))")
       }
     }
-    if optional(7) != nil || optional(4) != nil { throw fault("the oracle does not know peepholes and lengths") }
+    if let peepholes = optional(7) { try demandGates(peepholes, 1, 3) }
+    if optional(4) != nil { throw fault("the oracle does not know lengths") }
     if let all = result(0) { try store(all, axes: [nil, nil, x.axes[1], units]) }
     for index in 1...2 { if let last = result(index) { try store(last, axes: [nil, x.axes[1], units]) } }
   }
 
-  /// Heads of queries, keys and values inside the last axis.
-  mutating func attention(_ operation: AttentionFamily) throws(Fault) {
-    try demandNoPositions()
-    let (query, key, value) = (try operand(0), try operand(1), try operand(2))
-    let heads: (query: Int, key: Int)
-    switch operation {
-    case .attention: heads = (current.attributes.int(.qNumHeads) ?? 1, current.attributes.int(.kvNumHeads) ?? 1)
-    case .multiHeadAttention: heads = (current.attributes.int(.numHeads) ?? 1, current.attributes.int(.numHeads) ?? 1)
-    case .rotaryEmbedding, .microsoftAttention, .quantisedAttention, .groupQueryAttention, .microsoftRotaryEmbedding:
-      throw fault("the oracle does not know it")
-    }
-    guard query.shape.count == 3, optional(3) == nil, current.outputs.count == 1, let output = result(0) else {
-      throw fault("the oracle does not know this form")
-    }
-    let size = query.shape[2] / heads.query
-    let valueSize = value.shape[2] / heads.key
-    let queries = try blocks(query.axes[2], outer: heads.query, inner: size)
-    let keys = try blocks(key.axes[2], outer: heads.key, inner: size)
-    let values = try blocks(value.axes[2], outer: heads.key, inner: valueSize)
-    if keys.outer != values.outer { throw fault("heads of keys \(text(keys.outer)), of values \(text(values.outer))") }
-    let dims = Set(zip(queries.outer + keys.outer, queries.inner + keys.inner).filter(\.0).map(\.1))
-    if dims.count > 1 { throw fault("heads of queries and keys keep different dims: \(dims.map { text($0) })") }
-    let valueDims = Set(zip(values.outer, values.inner).filter(\.0).map(\.1))
-    guard valueDims.count == 1, let inner = valueDims.first else { throw fault("heads of values keep different dims") }
-    let times = heads.query / heads.key
-    let served = try blocks(queries.outer, outer: heads.key, inner: times)
-    try demandEven(served, "queries of key-value groups")
-    if served.outer != keys.outer { throw fault("queries ask for heads \(text(served.outer)), there are \(text(keys.outer))") }
-    for (kept, other) in [(key, value)] where kept.axes[1] != other.axes[1] { throw fault("positions of keys and values differ") }
-    try store(output, axes: [query.axes[0], query.axes[1], queries.outer.flatMap { isKept in inner.map { isKept && $0 } }])
-  }
-
-  /// A scale per index goes with its axis.
+  /// A scale per index goes with its axis; one per block goes with whole blocks.
   mutating func quantisation(_ operation: Quantisation) throws(Fault) {
     try demandNoPositions()
     let x = try operand(0)
-    let axis = axis(current.attributes.int(.axis) ?? 1, x.shape.count)
-    guard operation != .dynamicQuantizeLinear, current.attributes.int(.blockSize) ?? 0 == 0, let output = result(0) else {
-      throw fault("the oracle does not know it")
+    guard let output = result(0) else { return }
+    try store(output, axes: x.axes)
+    if operation == .dynamicQuantizeLinear {
+      for index in 1...2 { if let number = result(index) { try store(number, axes: []) } }
+      return
     }
+    let axis = axis(current.attributes.int(.axis) ?? 1, x.shape.count)
+    let block = current.attributes.int(.blockSize) ?? 0
     for index in 1...2 {
       guard let scale = optional(index), !scale.shape.isEmpty else { continue }
-      if scale.axes[0] != x.axes[axis] { throw fault("scales \(text(scale.axes[0])) for \(text(x.axes[axis]))") }
+      if block == 0 {
+        if scale.axes[0] != x.axes[axis] { throw fault("scales \(text(scale.axes[0])) for \(text(x.axes[axis]))") }
+        continue
+      }
+      for at in x.shape.indices where at != axis && scale.axes[at] != x.axes[at] { throw fault("scales differ along axis \(at)") }
+      let parts = try blocks(x.axes[axis], outer: scale.shape[axis], inner: block)
+      if parts.outer.nilIfWhole != scale.axes[axis] {
+        throw fault("blocks \(text(parts.outer)), scales \(text(scale.axes[axis]))")
+      }
+      for (isKept, inner) in zip(parts.outer, parts.inner) where isKept && inner.contains(false) {
+        throw fault("a block loses a part")
+      }
     }
-    try store(output, axes: x.axes)
   }
 }
 

@@ -5,7 +5,7 @@ extension GraphBuilder {
   /// A block drawn at random; most keep height and width.
   mutating func imageBlock(_ x: ValueID) throws(Diagnostic) -> ValueID {
     let channels = try extent(x, 1)
-    switch dice.int(0...22) {
+    switch dice.int(0...30) {
     case 0, 1: return try unit(x, dice.pick([4, 6, 8, 9, 12]), kernel: dice.pick([1, 3]), "conv")
     case 2, 3, 4: return try residualUnit(x)
     case 5, 6: return try inverted(x)
@@ -21,6 +21,8 @@ extension GraphBuilder {
     case 19: return try responseNorm(x)
     case 20: return try focus(x)
     case 21: return try zeroShortcut(x)
+    case 22, 23, 24, 25: return try apply(.add, x, try tangle(x, axis: 1))
+    case 26, 27, 28: return try rareImage(x)
     default: return try apply(.mul, x, try apply(.sigmoid, try unit(x, dice.chance(0.5) ? 1 : channels, kernel: 1, "gate")))
     }
   }

@@ -39,7 +39,7 @@ extension GraphBuilder {
   }
 
   /// n as a product of random factors.
-  private mutating func factoring(_ n: Int) -> [Int] {
+  mutating func factoring(_ n: Int) -> [Int] {
     var result = [n]
     for _ in 0..<dice.int(1...3) {
       let at = dice.int(0...result.count - 1)

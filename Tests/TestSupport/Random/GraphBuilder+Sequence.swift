@@ -5,7 +5,7 @@ extension GraphBuilder {
   /// A block drawn at random.
   mutating func sequenceBlock(_ x: ValueID) throws(Diagnostic) -> ValueID {
     let isFixed = extent(of: x, 1).isConstant
-    switch dice.int(0...27) {
+    switch dice.int(0...40) {
     case 0, 1, 2: return try residual(x) { (b, x) throws(Diagnostic) in try b.feedForward(x) }
     case 3, 4: return try residual(x) { (b, x) throws(Diagnostic) in try b.gated(x) }
     case 5, 6, 7, 8, 9, 10: return try residual(x) { (b, x) throws(Diagnostic) in try b.attention(x) }
@@ -25,6 +25,8 @@ extension GraphBuilder {
     case 24: return try residual(x) { (b, x) throws(Diagnostic) in try b.convolutional(x) }
     case 25: return try skipNorm(x)
     case 26: return try padded(x)
+    case 27, 28, 29, 30, 31: return try residual(x) { (b, x) throws(Diagnostic) in try b.tangle(x, axis: 2) }
+    case 32, 33, 34, 35, 36: return try residual(x) { (b, x) throws(Diagnostic) in try b.rareSequence(x) }
     default: return try residual(x) { (b, x) throws(Diagnostic) in try b.factorings(x) }
     }
   }
@@ -107,7 +109,10 @@ extension GraphBuilder {
       operands.append(nil)
       let state = [directions, try extent(x, 0), hidden]
       operands.append(dice.chance(0.5) ? weight("rnn.state", state) : try expand(real(0), state.map { Extent($0) }))
-      if kind == .lstm { operands.append(weight("rnn.cell", state)) }
+      if kind == .lstm {
+        operands.append(weight("rnn.cell", state))
+        if dice.chance(0.3) { operands.append(weight("rnn.peepholes", [directions, 3 * hidden])) }
+      }
     }
     while operands.last == .some(nil) { operands.removeLast() }
     let attributes: [Attributes.Entry] =

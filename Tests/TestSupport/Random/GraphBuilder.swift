@@ -30,6 +30,7 @@ public struct GraphBuilder {
   private var numbers: [KnownValue?] = []
   private var contents: [ValueID: TensorContent] = [:]
   private var names: Set<String> = []
+  private var declared: [ValueID: TensorType] = [:]
 
   /// An empty module.
   public init(name: String, opsets: [String: Int], seed: UInt64) {
@@ -156,10 +157,21 @@ public struct GraphBuilder {
     try add(operation, inputs, attributes, outputs: 1, named: name)[0]
   }
 
+  /// Adds an operator of the standard domain that prunec has no rules for, of one operand, with a result of the same element type.
+  public mutating func opaque(_ type: String, _ x: ValueID, shape: [Extent]) throws(Diagnostic) -> ValueID {
+    let label = fresh(type.lowercased())
+    let id = module.add(Value(name: "\(label)_out", type: TensorType(module[x].type.element, shape)))
+    numbers.append(nil)
+    let operation = Operator(domain: "", type: type) ?? .opaque(Opaque(domain: "", type: type))
+    module.nodes.append(Node(operation, inputs: [x], outputs: [id], name: label, position: module.nodes.count))
+    declared[id] = module[id].type
+    return id
+  }
+
   /// The finished module, with types and numbers inferred once more from scratch.
   public func finished() throws(Diagnostic) -> Module {
     var module = module
-    let inferred = try TypeInference.run(module)
+    let inferred = try TypeInference.run(module, declared: declared)
     for index in module.values.indices { module.values[index].type = inferred.types[index] }
     return module
   }
