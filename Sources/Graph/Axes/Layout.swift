@@ -62,7 +62,7 @@ extension Reason: CustomStringConvertible {
     case .dynamic: "its length is known only when the model runs"
     case .positionsEscape: "positions along it are used as numbers"
     case .positionsReturned(let name): "positions along it are returned: output \(name)"
-    case .boundToExample: "it decides a length that the export has fixed to what its example showed"
+    case .boundToExample: "it decides a length that the export fixed to what its example showed: export with dynamic lengths"
     case .encoded: "it is stored packed"
     case .selected: "its indices are picked one by one"
     case .incomparable: "its symbolic sizes cannot be compared"

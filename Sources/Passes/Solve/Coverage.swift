@@ -76,7 +76,9 @@ extension Reason {
   public var isGivingUp: Bool {
     switch self {
     case .interface, .neighbourhood, .indexedByData, .structure, .dynamic, .order, .ignored, .selected, .positionsReturned: false
-    case .doesNotFactor, .cutInsideBlock, .runOfParts, .opaque, .positionsEscape, .boundToExample, .encoded, .incomparable, .unsupported: true
+    case .doesNotFactor, .cutInsideBlock, .runOfParts, .opaque, .positionsEscape, .boundToExample, .encoded, .incomparable,
+      .unsupported:
+      true
     }
   }
 }
