@@ -38,6 +38,19 @@ struct IndexingShrinkTests {
     #expect(try shrink(.indexing(.gather), [Tensor(4, 8, kept: [0: [1, 3]]), found], [Tensor(5, 8)]) == Answer())
   }
 
+  @Test("computed positions along an axis that stays need no numbers, for only places go; along one that shrinks they do")
+  func computed() throws {
+    let row = [Extent.symbol("seq"), Extent.symbol("seq"), Extent.symbol("seq")]
+    var indices = Tensor(1, 3, kept: [1: [0, 2]])
+    indices.known = KnownValue(shape: [1, 3], entries: row.map { .whole($0) })
+    indices.element = .i64
+    let output = Tensor(1, 3, kept: [1: [0, 2]])
+    let axis0 = [Attributes.Entry(.axis, .int(0))]
+    #expect(try shrink(.indexing(.gatherElements), [Tensor(9, 3, kept: [1: [0, 2]]), indices], [output], axis0) == Answer())
+    let shrinking = Tensor(9, 3, kept: [0: [0], 1: [0, 2]])
+    #expect(throws: Diagnostic.self) { try shrink(.indexing(.gatherElements), [shrinking, indices], [output], axis0) }
+  }
+
   @Test("a stored list too long to be followed is renumbered all the same")
   func longList() throws {
     let count = KnownValue.limit + 2

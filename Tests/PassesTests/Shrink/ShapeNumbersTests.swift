@@ -115,6 +115,26 @@ struct ShapeNumbersTests {
     try isSound(result.module)
   }
 
+  @Test("a tensor of which only the shape was read stays when the shape is read no more; its shape arithmetic goes")
+  func readForItsShape() throws {
+    let text = """
+      param %one : i64[] = 1
+      func (%x: f32[2, 64]) -> (%r: f32[]) {
+        %h = relu %x : f32[2, 64]
+        %t = transpose %h perm=[1, 0] : f32[64, 2]
+        %u = transpose %t perm=[1, 0] : f32[2, 64]
+        %s = shape %u : i64[2]
+        %d = gather %s, %one axis=0 : i64[]
+        %f = cast %d to=1 : f32[]
+        %r = sqrt %f : f32[]
+      }
+      """
+    let result = try repaired(text, types: ["x": [2, 32], "h": [2, 32], "t": [32, 2], "u": [2, 32]])
+    #expect(result.lines.contains("%u = transpose %t perm=[1, 0] : f32[2, 32]"))
+    #expect(!result.lines.contains { $0.hasPrefix("%s = shape") })
+    #expect(result.lines.contains("%f = cast %d#1 to=1 : f32[]"))
+  }
+
   @Test("the wrong part of a dynamic list is replaced in place; parts that are right are left alone")
   func concatenated() throws {
     let result = try repaired(
