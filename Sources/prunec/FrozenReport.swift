@@ -69,9 +69,8 @@ struct FrozenReport {
     case .dynamic: "their length is known only when the model runs"
     case .selected: "their indices are picked one by one"
     case .ignored: "they were left out by --ignore"
-    case .doesNotFactor, .cutInsideBlock, .runOfParts, .opaque, .positionsEscape, .positionsReturned, .countsOfExample, .encoded,
-      .incomparable,
-      .unsupported:
+    case .doesNotFactor, .cutInsideBlock, .runOfParts, .opaque, .positionsEscape, .positionsReturned, .boundToExample, .encoded,
+      .incomparable, .unsupported:
       reason.description
     }
   }

@@ -74,6 +74,46 @@ import Testing
     #expect(lies >= 40 && noticed == lies)
   }
 
+  @Test func nothingRemovedGivesTheSameModule() throws {
+    for seed in Self.seeds {
+      let module = try RandomGraphs.module(seed: seed)
+      var compilation = Compilation(module, options: CompileOptions())
+      for pass in Pipeline.solve { try pass.run(&compilation) }
+      let solution = try #require(compilation.solution)
+      compilation.plan = Plan(kept: Array(repeating: nil, count: solution.groups.count))
+      for pass in [Pipeline.shrink, Pipeline.verify] { try pass.run(&compilation) }
+      let differences = differences(module, compilation.module)
+      #expect(differences.isEmpty, "seed \(seed): \(differences.prefix(3))")
+      if !differences.isEmpty { break }
+    }
+  }
+
+  @Test(arguments: Scope.allCases) func whatIsKeptAtHalfIsPartOfWhatIsKeptAtTwoThirds(_ scope: Scope) throws {
+    var smaller = 0
+    for seed in Self.seeds.prefix(100) {
+      let module = try RandomGraphs.module(seed: seed)
+      var plans: [Plan] = []
+      for ratio in [0.33, 0.5] {
+        var options = CompileOptions()
+        options.choice.budget = .ratio(ratio)
+        options.choice.scope = scope
+        var compilation = Compilation(module, options: options)
+        for pass in Pipeline.compile { try pass.run(&compilation) }
+        let (plan, solution) = (try #require(compilation.plan), try #require(compilation.solution))
+        let fault = RandomPlanCheck(solution: solution, plan: plan, smaller: compilation.module).fault()
+        #expect(fault == nil, "seed \(seed) at \(ratio)")
+        plans.append(plan)
+      }
+      for (more, less) in zip(plans[0].kept, plans[1].kept) {
+        guard let more else { continue }
+        let less = try #require(less, "seed \(seed) keeps all at one half, not at a third")
+        #expect(Set(less).isSubset(of: more), "seed \(seed)")
+        smaller += less.count < more.count ? 1 : 0
+      }
+    }
+    #expect(smaller > 20)
+  }
+
   static func outcome(_ seed: UInt64) -> Outcome {
     var outcome = Outcome()
     let module: Module

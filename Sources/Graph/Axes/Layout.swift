@@ -32,10 +32,10 @@ public enum Reason: Hashable, Sendable {
   case positionsEscape
   /// Positions along the axis are an output of the model.
   case positionsReturned(String)
+  /// It decides a length that the model takes to be what it was on the exporter's example.
+  case boundToExample
   /// The tensor stores packed or otherwise encoded numbers that cannot be sliced here.
   case encoded
-  /// It decides counts that the exporter baked in as they were for its example.
-  case countsOfExample
   /// The pieces were selected one by one, so none may go.
   case selected
   /// The sizes on the two sides could not be compared.
@@ -62,8 +62,7 @@ extension Reason: CustomStringConvertible {
     case .dynamic: "its length is known only when the model runs"
     case .positionsEscape: "positions along it are used as numbers"
     case .positionsReturned(let name): "positions along it are returned: output \(name)"
-    case .countsOfExample:
-      "it decides how many rows go where, and the export holds its example's counts: export with dynamic ones"
+    case .boundToExample: "it decides a length that the export fixed to what its example showed: export with dynamic lengths"
     case .encoded: "it is stored packed"
     case .selected: "its indices are picked one by one"
     case .incomparable: "its symbolic sizes cannot be compared"

@@ -43,8 +43,8 @@ extension Indexing {
     if context.isWhole(input: 0, axis: axis), places.allSatisfy({ context.isWhole(axis: $0) }) {
       return context.requireOld(input: 1)
     }
-    guard let stored = try constantPositions(context) else { return }
     let ranks = try context.ranks(input: 0, axis: axis)
+    guard let stored = try constantPositions(context, renumbers: ranks != nil) else { return }
     let extent = data.shape[axis].constant
     let kept = places.map { context.kept(axis: $0) }
     let positions = try renumber(context, stored, kept: kept) { position, _ throws(Diagnostic) in
@@ -61,8 +61,8 @@ extension Indexing {
     if context.isWhole(input: 0, axis: axis), (0..<indices.rank).allSatisfy({ places.isWhole(context, axis: $0) }) {
       return context.requireOld(input: 1)
     }
-    guard let stored = try constantPositions(context) else { return }
     let ranks = try context.ranks(input: 0, axis: axis)
+    guard let stored = try constantPositions(context, renumbers: ranks != nil) else { return }
     let extent = data.shape[axis].constant
     let positions = try renumber(context, stored, kept: (0..<indices.rank).map { places.kept(context, axis: $0) }) {
       position, _ throws(Diagnostic) in
@@ -81,9 +81,10 @@ extension Indexing {
     {
       return context.requireOld(input: 1)
     }
-    guard let stored = try constantPositions(context), width > 0 else { return }
     var ranks: [[Int: Int]?] = []
     for axis in indexed { ranks.append(try context.ranks(input: 0, axis: axis)) }
+    let renumbers = ranks.contains { $0 != nil }
+    guard let stored = try constantPositions(context, renumbers: renumbers), width > 0 else { return }
     let extents = indexed.map { data.shape[$0].constant }
     let kept = (0..<outer).map { places.kept(context, axis: $0) } + [nil]
     let positions = try renumber(context, stored, kept: kept) { position, flat throws(Diagnostic) in
@@ -92,10 +93,13 @@ extension Indexing {
     context.require(input: 1, positions)
   }
 
-  /// Positions that are known before the model runs; nil where data decides. A parameter's positions are always known.
-  private static func constantPositions(_ context: ShrinkContext) throws(Diagnostic) -> (shape: [Int], numbers: [Int])? {
+  /// Positions that are known before the model runs; nil where data decides, or where none is renumbered and only places go, which
+  /// happens where the positions are made. A parameter's positions are always known.
+  private static func constantPositions(
+    _ context: ShrinkContext, renumbers: Bool
+  ) throws(Diagnostic) -> (shape: [Int], numbers: [Int])? {
     if let stored = context.storedNumbers(1) { return stored }
-    if context.known(1) != nil || context.content(1) != nil {
+    if renumbers, context.known(1) != nil || context.content(1) != nil {
       throw context.failure("the positions along an axis that shrinks are not all known in numbers")
     }
     return nil

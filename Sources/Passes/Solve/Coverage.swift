@@ -76,7 +76,7 @@ extension Reason {
   public var isGivingUp: Bool {
     switch self {
     case .interface, .neighbourhood, .indexedByData, .structure, .dynamic, .order, .ignored, .selected, .positionsReturned: false
-    case .doesNotFactor, .cutInsideBlock, .runOfParts, .opaque, .positionsEscape, .countsOfExample, .encoded, .incomparable,
+    case .doesNotFactor, .cutInsideBlock, .runOfParts, .opaque, .positionsEscape, .boundToExample, .encoded, .incomparable,
       .unsupported:
       true
     }

@@ -64,7 +64,13 @@ final class Solver: AxisSolver {
       visit(node)
       if index & 1023 == 0 { progress(Double(index) / Double(module.nodes.count)) }
     }
-    freezeWhatDecidesBakedCounts()
+    for (node, values) in ExampleBinding(module, inferred).bound() {
+      unifier.node = node
+      for value in values {
+        for layout in layouts[value.index] { unifier.freeze(layout, .boundToExample) }
+        if let codomain = codomains[value.index] { unifier.freeze(codomain, .boundToExample) }
+      }
+    }
     unifier.node = nil
     for output in module.outputs {
       let reason = Reason.interface("output \(module[output].name)")
@@ -109,43 +115,6 @@ final class Solver: AxisSolver {
   private func commonOrigin(of node: Node) -> Int? {
     let found = Set(node.inputs.compactMap { $0 }.filter { dependence[$0.index] == .activation }.map { origins[$0.index] })
     return found.count == 1 ? found.first : nil
-  }
-
-  /// Tracers by example bake counts of the example's data into split sizes: so many rows were sent to each expert. Such a model runs where
-  /// the counts come out the same, so nothing may go that decides them.
-  private func freezeWhatDecidesBakedCounts() {
-    let baked = module.nodes.filter { isSplitByBakedCounts($0) }.compactMap { $0.inputs.first ?? nil }
-    if baked.isEmpty { return }
-    let producers = module.producers()
-    func ancestors(_ values: [ValueID]) -> (values: Set<ValueID>, nodes: Set<Int>) {
-      var (seen, nodes, stack) = (Set(values), Set<Int>(), values)
-      while let value = stack.popLast() {
-        guard let node = producers[value.index], nodes.insert(node).inserted else { continue }
-        stack += (module.nodes[node].inputs.compactMap { $0 } + module.nodes[node].captures).filter { seen.insert($0).inserted }
-      }
-      return (seen, nodes)
-    }
-    for node in ancestors(baked).nodes.sorted() {
-      guard case .indexing(let indexing) = module.nodes[node].operation,
-        indexing == .nonZero || indexing == .compress || indexing == .unique
-      else { continue }
-      unifier.node = node
-      for value in ancestors(module.nodes[node].inputs.compactMap { $0 }).values.sorted() {
-        for layout in layouts[value.index] { unifier.freeze(layout, .countsOfExample) }
-      }
-    }
-  }
-
-  private func isSplitByBakedCounts(_ node: Node) -> Bool {
-    guard case .joining(.split) = node.operation, let data = node.inputs.first ?? nil else { return false }
-    let shape = inferred.types[data.index].shape
-    let axis = node.attributes.int(.axis) ?? 0
-    let at = axis < 0 ? axis + shape.count : axis
-    guard shape.indices.contains(at), !shape[at].isConstant else { return false }
-    return node.outputs.allSatisfy { output in
-      guard let output, inferred.types[output.index].rank == shape.count else { return false }
-      return inferred.types[output.index].shape[at].isConstant
-    }
   }
 
   /// What a reason calls that which prunec cannot follow at a node.

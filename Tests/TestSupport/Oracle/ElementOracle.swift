@@ -222,7 +222,8 @@ public struct ElementOracle {
     func isScalar(_ value: ValueID) -> Bool { values[value.index].map { $0.shape.isEmpty && $0.range == nil } ?? false }
     switch node.operation {
     case .generation(.shape), .generation(.size): return true
-    case .generation(.constantOfShape): return false
+    case .generation(.constantOfShape):
+      return node.outputs.allSatisfy { $0.map { module[$0].type.element.isInteger } ?? true }
     case .elementwise:
       return inputs.contains { isShapeNumber[$0.index] } && inputs.allSatisfy { isShapeNumber[$0.index] || isScalar($0) }
     case .matrixProduct, .convolution, .normalisation, .reduction, .reshaping, .joining, .indexing, .pooling, .recurrence,

@@ -5,7 +5,7 @@ extension GraphBuilder {
   /// A block drawn at random; most keep height and width.
   mutating func imageBlock(_ x: ValueID) throws(Diagnostic) -> ValueID {
     let channels = try extent(x, 1)
-    switch dice.int(0...30) {
+    switch dice.int(0...36) {
     case 0, 1: return try unit(x, dice.pick([4, 6, 8, 9, 12]), kernel: dice.pick([1, 3]), "conv")
     case 2, 3, 4: return try residualUnit(x)
     case 5, 6: return try inverted(x)
@@ -23,6 +23,7 @@ extension GraphBuilder {
     case 21: return try zeroShortcut(x)
     case 22, 23, 24, 25: return try apply(.add, x, try tangle(x, axis: 1))
     case 26, 27, 28: return try rareImage(x)
+    case 29, 30, 31, 32, 33: return try apply(.add, x, try stressImage(x))
     default: return try apply(.mul, x, try apply(.sigmoid, try unit(x, dice.chance(0.5) ? 1 : channels, kernel: 1, "gate")))
     }
   }
@@ -266,7 +267,7 @@ extension GraphBuilder {
 
   /// Norms that look across channels.
   private mutating func responseNorm(_ x: ValueID) throws(Diagnostic) -> ValueID {
-    if dice.chance(0.4) { return try add(.normalisation(.localResponseNorm), [x], [.int(.size, 3)]) }
+    if !isJudged, dice.chance(0.4) { return try add(.normalisation(.localResponseNorm), [x], [.int(.size, 3)]) }
     let channels = try extent(x, 1)
     let size = try reduce(.reduceL2, x, [2, 3], keep: true)
     let mean = try apply(.add, try reduce(.reduceMean, size, [1], keep: true), real(1e-3))

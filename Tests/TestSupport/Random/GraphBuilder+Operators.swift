@@ -41,11 +41,17 @@ extension GraphBuilder {
       return try add(.joining(.split), [x], [.int(.axis, axis), .int(.numOutputs, sizes.count)], outputs: sizes.count)
     }
     if isEven, opset < 18, dice.chance(0.5) { return try add(.joining(.split), [x], [.int(.axis, axis)], outputs: sizes.count) }
-    return try add(.joining(.split), [x, wholes(sizes)], [.int(.axis, axis)], outputs: sizes.count)
+    if dice.chance(0.8) { return try add(.joining(.split), [x, wholes(sizes)], [.int(.axis, axis)], outputs: sizes.count) }
+    var list: [ValueID] = []
+    for size in sizes { list.append(try number(size, like: x)) }
+    return try add(.joining(.split), [x, try concat(list, 0)], [.int(.axis, axis)], outputs: sizes.count)
   }
 
   mutating func slice(_ x: ValueID, _ axis: Int, _ start: Int, _ end: Int, step: Int = 1) throws(Diagnostic) -> ValueID {
-    var operands: [ValueID?] = [x, wholes([start]), wholes([end]), wholes([axis])]
+    let isComputed = start > 0 && end > start && end <= shape(x).compactMap(\.constant).max() ?? 0
+    let from = isComputed ? try number(start, like: x) : wholes([start])
+    let to = isComputed ? try number(end, like: x) : wholes([end])
+    var operands: [ValueID?] = [x, from, to, wholes([dice.chance(0.2) ? axis - rank(x) : axis])]
     if step != 1 || dice.chance(0.3) { operands.append(wholes([step])) }
     return try add(.joining(.slice), operands)
   }
@@ -138,12 +144,9 @@ extension GraphBuilder {
     return try concat(parts, 0)
   }
 
-  /// A list of one number: a constant, an axis of something, or a product of both.
+  /// A list of one number: a constant, an axis of something, or a product or quotient of both.
   private mutating func lengthList(_ x: ValueID, _ wanted: Extent) throws(Diagnostic) -> ValueID {
-    if wanted.isConstant, let at = shape(x).firstIndex(of: wanted), wanted != 1, dice.chance(0.5) {
-      return try length(x, at, asList: true)
-    }
-    if let number = wanted.constant { return wholes([number]) }
+    if let number = wanted.constant { return try self.number(number, like: x) }
     for source in [x] + module.inputs {
       if let at = shape(source).firstIndex(of: wanted) { return try length(source, at, asList: true) }
     }
@@ -154,9 +157,37 @@ extension GraphBuilder {
           let other = try squeeze(try lengthList(x, rest), [0])
           return try unsqueeze(try apply(.mul, number, other), [0])
         }
+        if let times = extent.dividedExactly(by: wanted)?.constant {
+          let number = try length(source, at, asList: false)
+          return try unsqueeze(try apply(.div, number, whole(times)), [0])
+        }
       }
     }
     throw Diagnostic(.invalid, "the generator cannot compute a length of \(wanted)")
+  }
+
+  /// A list of one fixed number: a constant, or computed of the lengths of a value's axes in one of the ways that exporters leave.
+  mutating func number(_ wanted: Int, like x: ValueID) throws(Diagnostic) -> ValueID {
+    guard wanted > 1, dice.chance(0.25) else { return wholes([wanted]) }
+    let lengths = shape(x).enumerated().compactMap { at, extent in extent.constant.map { (at: at, length: $0) } }
+    let (at, length) = lengths.isEmpty ? (0, 0) : dice.pick(lengths)
+    if lengths.isEmpty || length < 2 { return wholes([wanted]) }
+    if length == wanted { return try self.length(x, at, asList: true) }
+    let asNumber = try self.length(x, at, asList: false)
+    let result: ValueID
+    if length % wanted == 0 {
+      result = try apply(.div, asNumber, whole(length / wanted))
+    } else if wanted % length == 0 {
+      let rest = wanted / length
+      let other = lengths.first { $0.at != at && $0.length == rest }
+      result = try apply(
+        .mul, asNumber, try other.map { (other) throws(Diagnostic) in try self.length(x, other.at, asList: false) } ?? whole(rest)
+      )
+    } else {
+      result =
+        length > wanted ? try apply(.sub, asNumber, whole(length - wanted)) : try apply(.add, asNumber, whole(wanted - length))
+    }
+    return try unsqueeze(result, [0])
   }
 
   /// Repeats axes of one index.
@@ -170,6 +201,19 @@ extension GraphBuilder {
       }
       return try add(.reshaping(.expand), [x, wholes(list)])
     }
+    if isStatic, dice.chance(0.5) { return try add(.reshaping(.expand), [x, try keptTarget(x, target)]) }
     return try add(.reshaping(.expand), [x, try computedTarget(x, target)])
+  }
+
+  /// −1 for what stays, made 1 when the model runs.
+  private mutating func keptTarget(_ x: ValueID, _ target: [Extent]) throws(Diagnostic) -> ValueID {
+    let old = shape(x)
+    let offset = target.count - old.count
+    let list = wholes(target.enumerated().map { $0 >= offset && old[$0 - offset] == $1 ? -1 : $1.constant ?? 1 })
+    let one = TensorData([Int64(1)])
+    let ones = try add(
+      .generation(.constantOfShape), [wholes([target.count])], [.init(.value, .tensor(TensorType(.i64, [1]), one))])
+    let isKept = try apply(.equal, list, try apply(.mul, ones, whole(-1)))
+    return try apply(.choose, isKept, ones, list)
   }
 }

@@ -10,7 +10,7 @@ extension GraphBuilder {
     case 0: return try pickedUnits(x)
     case 1: return try sparseGates(x)
     case 2: return try lowerTriangle(x)
-    case 3 where isStatic:
+    case 3 where isStatic && !isJudged:
       let lengths = wholes((0..<(try extent(x, 0))).map { _ in dice.int(1...2) })
       return try add(
         .indexing(.reverseSequence), [try linear(x, width, "in"), lengths], [.int(.timeAxis, 1), .int(.batchAxis, 0)])
@@ -54,23 +54,23 @@ extension GraphBuilder {
     case 0 where isStatic:
       let grid = weight("grid", [try extent(x, 0), height, width, 2], spread: 0.9)
       return try add(.pooling(.gridSample), [x, grid], [.string(.mode, opset >= 20 ? "linear" : "bilinear")])
-    case 1 where isStatic:
+    case 1 where isStatic && (!isJudged || opset < 22):
       let regions = parameter("regions", TensorData([0, 0, 2, 2, 1, 0, 2, 1] as [Float]), .f32, [2, 4])
       let attributes: [Attributes.Entry] = [.int(.outputHeight, height), .int(.outputWidth, width), .int(.samplingRatio, 2)]
       return try add(.pooling(.roiAlign), [x, regions, wholes([0, 1])], attributes)
-    case 2 where height % 2 == 0 && width % 2 == 0:
+    case 2 where height % 2 == 0 && width % 2 == 0 && !isJudged:
       let attributes: [Attributes.Entry] = [.ints(.kernelShape, [2, 2]), .ints(.strides, [2, 2])]
       let pooled = try add(.pooling(.maxPool), [x], attributes, outputs: 2)
       let up = try add(.pooling(.maxUnpool), pooled, attributes)
       return try apply(.add, up, x)
-    case 3:
+    case 3 where !isJudged || opset < 22:
       let mean = try add(.pooling(.globalLpPool), [x], [.int(.p, 2)])
       return try apply(.mul, x, try apply(.sigmoid, mean))
     case 4:
       return try add(.pooling(.lpPool), [x], [.ints(.kernelShape, [3, 3]), .ints(.pads, [1, 1, 1, 1]), .int(.p, 2)])
     case 5: return try add(.normalisation(.meanVarianceNorm), [x], [.ints(.axes, dice.pick([[0, 2, 3], [2, 3], [1, 2, 3]]))])
     case 6: return try integerConvolution(x)
-    case 7:
+    case 7 where !isJudged:
       let kernel = weight("fused.weight", [channels, channels, 1, 1])
       return try add(.convolution(.fusedConv), [x, kernel, weight("fused.bias", [channels])], [.string(.activation, "Relu")])
     case 8: return try stackedConvolution(x)

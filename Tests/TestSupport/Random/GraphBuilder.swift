@@ -31,11 +31,27 @@ public struct GraphBuilder {
   private var contents: [ValueID: TensorContent] = [:]
   private var names: Set<String> = []
   private var declared: [ValueID: TensorType] = [:]
+  private var cached: [CacheKey: ValueID] = [:]
+  /// Whether equal constants are one, as exporters merge them.
+  public let sharesConstants: Bool
+  /// Whether small constants are nodes of the file.
+  public let hasConstantNodes: Bool
+  /// Whether only operators are used that the judge, and runtimes, know.
+  public let isJudged: Bool
+
+  private struct CacheKey: Hashable {
+    let bytes: [UInt8]
+    let element: ElementType
+    let shape: [Int]
+  }
 
   /// An empty module.
-  public init(name: String, opsets: [String: Int], seed: UInt64) {
+  public init(name: String, opsets: [String: Int], seed: UInt64, isJudged: Bool) {
     module = Module(name: name, opsets: opsets)
     dice = Dice(seed: seed)
+    sharesConstants = dice.chance(0.4)
+    hasConstantNodes = dice.chance(0.3)
+    self.isJudged = isJudged
   }
 
   /// Version of the standard operator set.
@@ -87,27 +103,48 @@ public struct GraphBuilder {
   /// A parameter with given numbers.
   public mutating func parameter(_ name: String, _ data: TensorData, _ element: ElementType, _ shape: [Int]) -> ValueID {
     let content = TensorContent(data, element: element, shape: shape)
-    let id = module.add(Value(name: fresh(name), type: TensorType(element, shape.map { Extent($0) })))
-    module.parameters.append(Parameter(value: id, content: content))
+    let type = TensorType(element, shape.map { Extent($0) })
+    let id = module.add(Value(name: fresh(name), type: type))
+    var parameter = Parameter(value: id, content: content)
+    if hasConstantNodes, content.elementCount <= 4 || !element.isFloat {
+      let node = NamedNode(type: "Constant", inputs: [], outputs: [module[id].name], attributes: [("value", .tensor(type, data))])
+      parameter.home = .node(node, position: module.nodes.count)
+    }
+    module.parameters.append(parameter)
     contents[id] = content
     numbers.append(!element.isFloat || content.elementCount <= 64 ? KnownValue(content) : nil)
     return id
   }
 
-  /// A weight of random numbers around `mean`, no farther than `spread`.
+  /// A constant, which may serve many places.
+  private mutating func constant(_ data: TensorData, _ element: ElementType, _ shape: [Int]) -> ValueID {
+    guard sharesConstants else { return parameter("const", data, element, shape) }
+    let key = CacheKey(bytes: data.numbers(as: UInt8.self), element: element, shape: shape)
+    if let known = cached[key] { return known }
+    let id = parameter("const", data, element, shape)
+    cached[key] = id
+    return id
+  }
+
+  /// A weight of random numbers around `mean`, no farther than `spread`. A vector may happen to equal an earlier one.
   public mutating func weight(_ name: String, _ shape: [Int], mean: Float = 0, spread: Float = 0.5) -> ValueID {
+    if sharesConstants, shape.count == 1, dice.chance(0.2),
+      let twin = module.parameters.last(where: { $0.content.shape == shape && $0.content.element == .f32 && mean == 0 })
+    {
+      return twin.value
+    }
     let count = shape.reduce(1, *)
     return parameter(name, TensorData((0..<count).map { _ in dice.real(mean - spread...mean + spread) }), .f32, shape)
   }
 
   /// The same number throughout, in 32 bits.
   public mutating func real(_ number: Float, _ shape: [Int] = []) -> ValueID {
-    parameter("const", TensorData([Float](repeating: number, count: shape.reduce(1, *))), .f32, shape)
+    constant(TensorData([Float](repeating: number, count: shape.reduce(1, *))), .f32, shape)
   }
 
   /// A list of whole numbers, of a shape (nil: one axis).
   public mutating func wholes(_ numbers: [Int], _ shape: [Int]? = nil) -> ValueID {
-    parameter("const", TensorData(numbers.map { Int64($0) }), .i64, shape ?? [numbers.count])
+    constant(TensorData(numbers.map { Int64($0) }), .i64, shape ?? [numbers.count])
   }
 
   /// One whole number without an axis.

@@ -2,17 +2,22 @@ import Graph
 
 /// Small valid models drawn at random: blocks of sequences, images and vectors as people and exporters write them.
 public enum RandomGraphs {
-  /// The model of a seed. Throws where the generator itself made something invalid.
-  public static func module(seed: UInt64) throws(Diagnostic) -> Module {
+  /// The model of a seed; `isJudged`: of operators alone that the judge and runtimes know. Throws where the generator itself made something
+  /// invalid.
+  public static func module(seed: UInt64, isJudged: Bool = false) throws(Diagnostic) -> Module {
     var dice = Dice(seed: seed &* 2 &+ 1)
     let opset = dice.pick([17, 18, 20, 21, 23])
-    var builder = GraphBuilder(name: "random_\(seed)", opsets: ["": opset, "com.microsoft": 1], seed: seed)
+    var builder = GraphBuilder(name: "random_\(seed)", opsets: ["": opset, "com.microsoft": 1], seed: seed, isJudged: isJudged)
     let batch: Extent = dice.chance(0.5) ? .symbol("batch") : 2
     var state = try start(&builder, &dice, batch)
+    var earlier: [State] = []
     for index in 0..<dice.int(1...4) {
       builder.scope = "block\(index)"
+      earlier.append(state)
       state = try next(state, &builder, &dice)
-      if dice.chance(0.04) { builder.output(state.value) }
+      if dice.chance(0.2) { state = try joined(state, dice.pick(earlier), &builder, &dice) }
+      if dice.chance(0.03) { builder.output(state.value) }
+      if dice.chance(0.03) { builder.output(try builder.length(state.value, dice.int(0...1), asList: true)) }
     }
     builder.scope = "head"
     try finish(state, &builder, &dice)
@@ -68,6 +73,31 @@ public enum RandomGraphs {
       if dice.chance(0.1) { return .sequence(try patches(x, &builder)) }
       return .image(try builder.imageBlock(x))
     case .vector(let x): return try vectorBlock(x, &builder, &dice)
+    }
+  }
+
+  /// A skip from an earlier block, where the shapes allow one.
+  private static func joined(
+    _ state: State, _ earlier: State, _ builder: inout GraphBuilder, _ dice: inout Dice
+  ) throws(Diagnostic) -> State {
+    let (x, old) = (state.value, earlier.value)
+    let axis = builder.rank(x) == 4 ? 1 : builder.rank(x) - 1
+    var (shape, other) = (builder.shape(x), builder.shape(old))
+    guard shape.count == other.count, x != old else { return state }
+    let isSame = shape == other
+    shape.remove(at: axis)
+    other.remove(at: axis)
+    guard shape == other else { return state }
+    let result: ValueID
+    if isSame, dice.chance(0.6) {
+      result = try builder.apply(.add, x, old)
+    } else {
+      result = try builder.concat([x, old], axis)
+    }
+    switch state {
+    case .sequence: return .sequence(result)
+    case .image: return .image(result)
+    case .vector: return .vector(result)
     }
   }
 
