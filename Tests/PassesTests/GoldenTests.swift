@@ -19,6 +19,18 @@ import Testing
       #expect(files.contains { $0.contains("-not-") }, "trap \(trap) has no golden that says what must not happen")
     }
   }
+
+  /// However much is asked for, something of every group stays, and the dimensions of what is left agree.
+  @Test(arguments: Golden.all.filter { $0.name.hasPrefix("cases/") })
+  func almostEverythingGoes(_ golden: Golden) throws {
+    let text = try String(contentsOfFile: golden.path, encoding: .utf8)
+    let options = "--ratio 0.99 --round-to 1 --kinds all"
+    let rendered = try Golden.rendered("// prunec: shrink \(options)\n// Almost everything goes.\n" + Golden.input(of: text))
+    #expect(!rendered.contains("// expected:"), "\(rendered)")
+    let kept = rendered.split(separator: "\n").filter { $0.hasPrefix("keep ") }
+    #expect(kept.allSatisfy { !$0.contains(": all ") && !$0.contains(":  of ") })
+    #expect(kept.isEmpty == text.contains("\nno groups\n"))
+  }
 }
 
 extension Golden: CustomTestStringConvertible {

@@ -76,9 +76,7 @@ public struct Golden: Sendable {
 
   /// What a golden file should be, by what its commands say now.
   static func rendered(_ text: String) throws -> String {
-    var lines = text.split(separator: "\n", omittingEmptySubsequences: false).map(String.init)
-    if let end = lines.firstIndex(where: { $0.hasPrefix(separator) }) { lines.removeSubrange(end...) }
-    while lines.last?.isEmpty == true { lines.removeLast() }
+    var lines = head(of: text)
     let header = lines.prefix { $0.hasPrefix("//") }
     let commands = header.filter { $0.hasPrefix(commandMark) }.map { String($0.dropFirst(commandMark.count)) }
     guard header.first?.hasPrefix(commandMark) == true else {
@@ -102,6 +100,17 @@ public struct Golden: Sendable {
       lines[line] += expectedMark + complaint.message
     }
     return lines.joined(separator: "\n") + "\n" + sections
+  }
+
+  /// The module of a golden file, without the sentences before it and the results after it.
+  static func input(of text: String) -> String { head(of: text).drop { $0.hasPrefix("//") }.map { $0 + "\n" }.joined() }
+
+  /// The lines before the first result.
+  private static func head(of text: String) -> [String] {
+    var lines = text.split(separator: "\n", omittingEmptySubsequences: false).map(String.init)
+    if let end = lines.firstIndex(where: { $0.hasPrefix(separator) }) { lines.removeSubrange(end...) }
+    while lines.last?.isEmpty == true { lines.removeLast() }
+    return lines
   }
 
   /// The line a complaint is about: the one that makes the value, or is named after the node; the module's first line for none.
