@@ -41,6 +41,8 @@ import Testing
     }
     let count = Self.seeds.count
     print("\(count) random graphs: \(operators.count) operators, \(Double(pruned) / Double(count)) groups pruned on average")
+    let missing = Set(Operator.all.map(\.textName)).subtracting(operators).sorted()
+    print("never drawn: \(missing.joined(separator: " "))")
     // The generator must reach what the test is about.
     #expect(withGroups * 10 >= count * 8)
     #expect(pruned >= 2 * count)
@@ -186,13 +188,14 @@ struct RandomPlanCheck {
   let smaller: Module?
   /// A parameter's axis that the oracle is told something else about.
   var lie: (value: ValueID, axis: Int, kept: [Int])?
-  private let symbols = ["batch": 2, "seq": 3]
+  /// How long symbolic axes are; what depends on data is taken to be of three.
+  static func length(_ symbol: String) -> Int? { ["batch": 2, "seq": 3][symbol] ?? (symbol.hasPrefix("?") ? 3 : nil) }
 
   /// The first thing that is wrong; nil when all is well.
   func fault() -> String? {
     var lists = solution.axes.map { $0.map { positions($0) } }
     if let lie { lists[lie.value.index][lie.axis] = lie.kept }
-    var oracle = ElementOracle(solution.module, numbers: solution.inferred.numbers, symbols: symbols) { lists[$0.index][$1] }
+    var oracle = ElementOracle(solution.module, numbers: solution.inferred.numbers, length: Self.length) { lists[$0.index][$1] }
     do throws(ElementOracle.Fault) {
       try oracle.run()
     } catch {
@@ -212,7 +215,7 @@ struct RandomPlanCheck {
         if isCopy(id) { continue }
         return "\(value.name) is missing in the smaller graph"
       }
-      let extents = type.shape.map { $0.evaluated { symbols[$0] } }
+      let extents = type.shape.map { $0.evaluated(Self.length) }
       if extents != shape.map({ $0 }) { return "\(value.name) is \(type) in the smaller graph, the oracle says \(shape)" }
     }
     return nil
@@ -221,7 +224,7 @@ struct RandomPlanCheck {
   /// Kept positions of an axis, symbols filled in; nil where all are kept.
   func positions(_ layout: Layout) -> [Int]? {
     let table = solution.table
-    func length(_ layout: Layout) -> Int { table.extent(layout).evaluated { symbols[$0] } ?? 0 }
+    func length(_ layout: Layout) -> Int { table.extent(layout).evaluated(Self.length) ?? 0 }
     func all(_ layout: Layout) -> [Int] {
       switch table.form(layout) {
       case .fixed: return Array(0..<length(layout))
@@ -240,7 +243,7 @@ struct RandomPlanCheck {
     return result.count == length(layout) ? nil : result
   }
 
-  private func whole(_ kept: [Int], _ extent: Extent) -> [Int]? { kept.count == extent.evaluated { symbols[$0] } ? nil : kept }
+  private func whole(_ kept: [Int], _ extent: Extent) -> [Int]? { kept.count == extent.evaluated(Self.length) ? nil : kept }
   private func text(_ kept: [Int]?) -> String { kept.map { "\($0)" } ?? "all" }
   private func isCopy(_ id: ValueID) -> Bool {
     solution.module.clones[id] != nil || solution.module.parameters.contains { $0.value == id && $0.copyOf != nil }

@@ -5,27 +5,42 @@ extension ElementOracle {
   mutating func attention(_ operation: AttentionFamily) throws(Fault) {
     try demandNoPositions()
     switch operation {
-    case .attention: try separate(current.attributes.int(.qNumHeads) ?? 1, current.attributes.int(.kvNumHeads) ?? 1)
-    case .multiHeadAttention: try separate(current.attributes.int(.numHeads) ?? 1, current.attributes.int(.numHeads) ?? 1)
+    case .attention: _ = try separate(current.attributes.int(.qNumHeads) ?? 1, current.attributes.int(.kvNumHeads) ?? 1)
+    case .multiHeadAttention: _ = try separate(current.attributes.int(.numHeads) ?? 1, current.attributes.int(.numHeads) ?? 1)
     case .microsoftAttention: try packed(current.attributes.int(.numHeads) ?? 1)
     case .rotaryEmbedding: try rotation(tables: [1, 2])
     case .microsoftRotaryEmbedding: try rotation(tables: [2, 3])
-    case .quantisedAttention, .groupQueryAttention: throw fault("the oracle does not know it")
+    case .groupQueryAttention:
+      let (heads, groups) = (current.attributes.int(.numHeads) ?? 1, current.attributes.int(.kvNumHeads) ?? 1)
+      let kept = try separate(heads, groups)
+      let size = try operand(1).shape[2] / groups
+      for index in 3...4 {
+        let past = try operand(index)
+        if past.axes[1] != kept.groups.nilIfWhole || past.axes[3] != kept.dims.nilIfWhole {
+          throw fault("what is remembered differs")
+        }
+      }
+      for index in 1...2 { if let next = result(index) { try store(next, axes: [nil, kept.groups, nil, kept.dims]) } }
+      if kept.dims.count != size { throw fault("heads have other sizes") }
+    case .quantisedAttention: throw fault("the oracle does not know it")
     }
   }
 
-  /// Query, key and value as three operands of three axes.
-  private mutating func separate(_ queryHeads: Int, _ keyHeads: Int) throws(Fault) {
+  /// Query, key and value as three operands of three axes. Returns which key-value heads stay, and which dims of values.
+  private mutating func separate(_ queryHeads: Int, _ keyHeads: Int) throws(Fault) -> (groups: [Bool], dims: [Bool]) {
     let (query, key, value) = (try operand(0), try operand(1), try operand(2))
-    guard query.shape.count == 3, optional(3) == nil, current.outputs.count == 1, let output = result(0) else {
+    let isPlain = current.operation == .attention(.groupQueryAttention) || (optional(3) == nil && current.outputs.count == 1)
+    guard query.shape.count == 3, isPlain, let output = result(0) else {
       throw fault("the oracle does not know this form")
     }
     if key.axes[1] != value.axes[1] { throw fault("positions of keys and values differ") }
     let size = query.shape[2] / queryHeads
+    let values = try blocks(value.axes[2], outer: keyHeads, inner: value.shape[2] / keyHeads)
     let mixed = try mixed(
-      try blocks(query.axes[2], outer: queryHeads, inner: size), try blocks(key.axes[2], outer: keyHeads, inner: size),
-      try blocks(value.axes[2], outer: keyHeads, inner: value.shape[2] / keyHeads), times: queryHeads / keyHeads)
+      try blocks(query.axes[2], outer: queryHeads, inner: size), try blocks(key.axes[2], outer: keyHeads, inner: size), values,
+      times: queryHeads / keyHeads)
     try store(output, axes: [query.axes[0], query.axes[1], mixed])
+    return (values.outer, zip(values.outer, values.inner).first { $0.0 }?.1 ?? [])
   }
 
   /// One weight makes query, key and value.

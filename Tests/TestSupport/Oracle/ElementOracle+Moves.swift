@@ -206,8 +206,15 @@ extension ElementOracle {
       }
       try store(output, axes: Array(x.axes[..<axis]) + positions.axes + Array(x.axes[(axis + 1)...]), range: x.range)
     case .gatherND:
-      guard let picks = wholes(1), (current.attributes.int(.batchDims) ?? 0) == 0 else { throw fault("indices are not known") }
+      guard (current.attributes.int(.batchDims) ?? 0) == 0 else { throw fault("the oracle does not know batches here") }
       let indices = try operand(1).shape
+      guard let picks = wholes(1) else {
+        try demandNoPositions()
+        let width = indices[indices.count - 1]
+        for at in 0..<width { try demandWhole(x, at, "it is indexed by data") }
+        try demandWhole(try operand(1), indices.count - 1, "it holds tuples")
+        return try store(output, axes: try operand(1).axes.dropLast() + x.axes[width...])
+      }
       let width = indices[indices.count - 1]
       let leading = indices.count - 1
       let flags = moved(x, to: try shape(output)) { index in
@@ -221,9 +228,18 @@ extension ElementOracle {
       }
       try store(output, elements: flags)
     case .scatterND:
-      guard let picks = wholes(1) else { throw fault("indices are not known") }
       let indices = try operand(1).shape
       let updates = try operand(2)
+      guard let picks = wholes(1) else {
+        try demandNoPositions()
+        let width = indices[indices.count - 1]
+        for at in 0..<width { try demandWhole(x, at, "it is indexed by data") }
+        if Array(updates.axes[(indices.count - 1)...]) != Array(x.axes[width...]) { throw fault("updates and data differ") }
+        if Array(updates.axes[..<(indices.count - 1)]) != Array(try operand(1).axes.dropLast()) {
+          throw fault("updates and tuples differ")
+        }
+        return try store(output, axes: x.axes)
+      }
       let width = indices[indices.count - 1]
       let old = elements(x) ?? [Bool](repeating: true, count: x.shape.reduce(1, *))
       let new = elements(updates) ?? [Bool](repeating: true, count: updates.shape.reduce(1, *))
@@ -275,7 +291,20 @@ extension ElementOracle {
     case .reverseSequence:
       try demandWhole(x, current.attributes.int(.timeAxis) ?? 0, "it is reversed")
       try store(output, axes: x.axes)
-    case .compress, .nonMaxSuppression, .nonZero, .unique: throw fault("the oracle does not know it")
+    case .nonZero:
+      for at in x.shape.indices { try demandWhole(x, at, "places in it are used as numbers") }
+      try store(output, axes: [nil, nil])
+    case .compress:
+      guard let axis = current.attributes.int(.axis) else { throw fault("the oracle does not know this form") }
+      try demandWhole(x, self.axis(axis, x.shape.count), "it is picked by data")
+      var axes = x.axes
+      axes[self.axis(axis, x.shape.count)] = nil
+      try store(output, axes: axes, range: x.range)
+    case .unique:
+      try demandNoPositions()
+      for at in x.shape.indices { try demandWhole(x, at, "what is picked depends on data") }
+      try store(output, axes: [nil])
+    case .nonMaxSuppression: throw fault("the oracle does not know it")
     }
   }
 
@@ -349,7 +378,16 @@ extension ElementOracle {
       axes = [try operand(1).axes[0], x.axes[1], nil, nil]
       if try operand(2).axes[0] != axes[0] { throw fault("regions and their images differ") }
     case .resize: for at in x.shape.indices where x.shape[at] != target[at] { try demandWhole(x, at, "it is interpolated") }
-    case .affineGrid, .dft, .maxRoiPool, .stft, .upsample:
+    case .affineGrid:
+      for at in 1...2 { try demandWhole(x, at, "it holds transforms") }
+      axes = [x.axes[0]] + Array(repeating: nil, count: target.count - 1)
+    case .dft:
+      let given = current.inputs.count > 2 ? wholes(2)?.first : nil
+      try demandWhole(x, axis(given ?? current.attributes.int(.axis) ?? 1, x.shape.count), "it is transformed")
+    case .maxRoiPool:
+      for at in [0, 2, 3] { try demandWhole(x, at, "regions lie in it") }
+      axes = [try operand(1).axes[0], x.axes[1], nil, nil]
+    case .stft, .upsample:
       throw fault("the oracle does not know it")
     }
     try store(output, axes: axes)
@@ -360,9 +398,15 @@ extension ElementOracle {
     case .constantOfShape:
       guard let output = result(0) else { return }
       try store(output, axes: try shape(output).indices.map { created(output, $0) })
-    case .shape, .size, .range, .randomNormal, .randomNormalLike, .randomUniform, .randomUniformLike, .bernoulli, .eyeLike,
-      .multinomial:
-      throw fault("the oracle does not know it")
+    case .randomNormal, .randomUniform:
+      guard let output = result(0) else { return }
+      try store(output, axes: Array(repeating: nil, count: module[output].type.rank))
+    case .randomNormalLike, .randomUniformLike, .bernoulli:
+      if let output = result(0) { try store(output, axes: try operand(0).axes) }
+    case .eyeLike:
+      for at in 0...1 { try demandWhole(try operand(0), at, "where its ones stand depends on both axes") }
+      if let output = result(0) { try store(output, axes: [nil, nil]) }
+    case .shape, .size, .range, .multinomial: throw fault("the oracle does not know it")
     }
   }
 }

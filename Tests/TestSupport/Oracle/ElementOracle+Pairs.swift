@@ -101,8 +101,38 @@ extension ElementOracle {
       var operands = [(a, fromRight(a.shape.count - 2) + ["m", "k"]), (b, fromRight(b.shape.count - 2) + ["k", "n"])]
       if let zero = optional(3), zero.shape.count == 1 { operands.append((zero, ["n"])) }
       try join(operands, result(0), fromRight(max(a.shape.count, b.shape.count) - 2) + ["m", "n"])
-    case .quantisedMatMul, .matMulNBits: throw fault("the oracle does not know it")
+    case .quantisedMatMul:
+      let (a, b) = (try operand(0), try operand(3))
+      var operands = [(a, fromRight(a.shape.count - 2) + ["m", "k"]), (b, fromRight(b.shape.count - 2) + ["k", "n"])]
+      for index in 4...5 { if let scale = optional(index), scale.shape.count == 1 { operands.append((scale, ["n"])) } }
+      for index in [1, 2, 6, 7] where try !operand(index).shape.isEmpty { throw fault("the oracle knows only one scale here") }
+      try join(operands, result(0), fromRight(max(a.shape.count, b.shape.count) - 2) + ["m", "n"])
+    case .matMulNBits: try packedProduct()
     }
+  }
+
+  /// Weights are stored as rows of blocks of bytes; a block of the operand's units goes as a whole.
+  private mutating func packedProduct() throws(Fault) {
+    let (x, weight, scale) = (try operand(0), try operand(1), try operand(2))
+    guard let output = result(0), current.inputs.count == 3 else { throw fault("the oracle does not know this form") }
+    try demandWhole(weight, 2, "it holds packed bytes")
+    let units = try blocks(
+      x.axes[x.shape.count - 1], outer: weight.shape[1], inner: current.attributes.int(.blockSize) ?? 0)
+    for (isKept, inner) in zip(units.outer, units.inner) where isKept && inner.contains(false) {
+      throw fault("a block loses a part")
+    }
+    if units.outer.nilIfWhole != weight.axes[1] {
+      throw fault("blocks \(text(units.outer)), of the weight \(text(weight.axes[1]))")
+    }
+    if scale.shape.count == 2 {
+      if scale.axes != Array(weight.axes.prefix(2)) { throw fault("scales and weights differ") }
+    } else {
+      let rows = weight.axes[0] ?? [Bool](repeating: true, count: weight.shape[0])
+      if scale.axes[0] != rows.flatMap({ isKept in units.outer.map { isKept && $0 } }).nilIfWhole {
+        throw fault("scales and weights differ")
+      }
+    }
+    try store(output, axes: x.axes.dropLast() + [weight.axes[0]])
   }
 
   private mutating func einsum() throws(Fault) {
@@ -159,7 +189,8 @@ extension ElementOracle {
   /// Channels by groups: those that a group reads are those its weights have.
   mutating func convolution(_ operation: Convolution) throws(Fault) {
     try demandNoPositions()
-    let (x, weight) = (try operand(0), try operand(1))
+    let isQuantised = operation == .quantisedConv
+    let (x, weight) = (try operand(0), try operand(isQuantised ? 3 : 1))
     guard let output = result(0) else { return }
     let groups = current.attributes.int(.group) ?? 1
     let strides = current.attributes.ints(.strides)
@@ -170,13 +201,14 @@ extension ElementOracle {
       try demandWhole(weight, at, "it is a place of a window")
       let spatial = shape.count - 2
       let isOne =
-        weight.shape[at] == 1 && (strides?[at - 2] ?? 1) == 1 && (pads?[at - 2] ?? 0) == 0 && (pads?[at - 2 + spatial] ?? 0) == 0
+        operation != .deformConv && weight.shape[at] == 1 && (strides?[at - 2] ?? 1) == 1 && (pads?[at - 2] ?? 0) == 0
+        && (pads?[at - 2 + spatial] ?? 0) == 0
       if !isOne { try demandWhole(x, at, "windows run along it") }
       axes.append(isOne ? x.axes[at] : nil)
     }
     let input = try blocks(x.axes[1], outer: groups, inner: x.shape[1] / groups)
     switch operation {
-    case .conv, .fusedConv, .convInteger:
+    case .conv, .fusedConv, .convInteger, .quantisedConv, .deformConv:
       let out = try blocks(weight.axes[0], outer: groups, inner: weight.shape[0] / groups)
       try demandEven(out, "groups of the result")
       if out.outer != input.outer { throw fault("groups of the operand \(text(input.outer)), of the weight \(text(out.outer))") }
@@ -190,9 +222,25 @@ extension ElementOracle {
       try demandEven(input, "groups of the operand")
       let inner = weight.axes[1] ?? [Bool](repeating: true, count: weight.shape[1])
       axes[1] = input.outer.flatMap { isKept in inner.map { isKept && $0 } }
-    case .deformConv, .quantisedConv: throw fault("the oracle does not know it")
     }
-    if operation != .convInteger, let bias = optional(2), bias.axes[0] != axes[1]?.nilIfWhole {
+    if operation == .deformConv, let offsets = optional(2) {
+      for at in 1..<offsets.shape.count { try demandWhole(offsets, at, "it says where to sample") }
+    }
+    if isQuantised {
+      for index in 4...5 {
+        if let scale = optional(index), !scale.shape.isEmpty, scale.axes[0] != axes[1]?.nilIfWhole {
+          throw fault("scales and channels differ")
+        }
+      }
+    }
+    let biasIndex: Int? =
+      switch operation {
+      case .conv, .convTranspose, .fusedConv: 2
+      case .deformConv: 3
+      case .quantisedConv: 8
+      case .convInteger: nil
+      }
+    if let biasIndex, let bias = optional(biasIndex), bias.axes[0] != axes[1]?.nilIfWhole {
       throw fault("biases \(text(bias.axes[0])) for channels \(text(axes[1]))")
     }
     try store(output, axes: axes)
@@ -223,9 +271,21 @@ extension ElementOracle {
     case .skipLayerNorm, .skipSimplifiedLayerNorm:
       let operands = current.inputs.indices.compactMap { index in optional(index).map { ($0, fromRight($0.shape.count)) } }
       return try join(operands, result(0), fromRight(rank))
-    case .embedLayerNorm: throw fault("the oracle does not know it")
+    case .embedLayerNorm:
+      var widths: [[Bool]?] = []
+      for index in 2...4 {
+        guard let table = optional(index) else { continue }
+        try demandWhole(table, 0, "it is indexed by data")
+        widths.append(table.axes[1])
+      }
+      for index in 5...6 { if let scale = optional(index) { widths.append(scale.axes[0]) } }
+      if Set(widths).count != 1 { throw fault("tables and scales differ: \(widths.map { text($0) })") }
+      if let output = result(0) { try store(output, axes: x.axes + [widths[0]]) }
+      if let mask = result(1) { try store(mask, axes: [x.axes[0]]) }
+      return
     }
     if let output = result(0) { try store(output, axes: x.axes) }
+    for index in 1..<max(1, current.outputs.count) { if let number = result(index) { try store(number, axes: [x.axes[1]]) } }
   }
 
   /// Gates are blocks of hidden units: every gate keeps the same ones.

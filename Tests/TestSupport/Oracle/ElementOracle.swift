@@ -30,21 +30,21 @@ public struct ElementOracle {
   let module: Module
   /// What is known of the values' numbers: targets of reshapes, bounds of slices, indices.
   let numbers: [KnownValue?]
-  let symbols: [String: Int]
+  let length: (String) -> Int?
   let told: (ValueID, Int) -> [Int]?
   private(set) var values: [Kept?]
   var current: Node
   /// Which values are numbers for shapes, that nothing is removed from.
   private(set) var isShapeNumber: [Bool]
 
-  /// An oracle for a module. `symbols` are the lengths of symbolic axes; `told` says which indices of an axis are kept (nil: all), and is
+  /// An oracle for a module. `length` says how long symbolic axes are; `told` says which indices of an axis are kept (nil: all), and is
   /// asked for parameters and for elements that come from nowhere alone.
   public init(
-    _ module: Module, numbers: [KnownValue?], symbols: [String: Int], told: @escaping (ValueID, Int) -> [Int]?
+    _ module: Module, numbers: [KnownValue?], length: @escaping (String) -> Int?, told: @escaping (ValueID, Int) -> [Int]?
   ) {
     self.module = module
     self.numbers = numbers
-    self.symbols = symbols
+    self.length = length
     self.told = told
     values = Array(repeating: nil, count: module.values.count)
     isShapeNumber = Array(repeating: false, count: module.values.count)
@@ -54,9 +54,14 @@ public struct ElementOracle {
   /// Follows everything through the graph; throws the first fault.
   public mutating func run() throws(Fault) {
     for input in module.inputs { try store(input, axes: Array(repeating: nil, count: module[input].type.rank)) }
+    // Whole numbers of 32 bits that a convolution adds are data.
+    var quantisedBiases: Set<ValueID> = []
+    for node in module.nodes where node.operation == .convolution(.quantisedConv) {
+      if let bias = node.inputs.last ?? nil { quantisedBiases.insert(bias) }
+    }
     for parameter in module.parameters {
       let type = module[parameter.value].type
-      let isData = type.element.isData || type.element == .bool
+      let isData = type.element.isData || type.element == .bool || quantisedBiases.contains(parameter.value)
       isShapeNumber[parameter.value.index] = !isData
       try store(parameter.value, axes: type.shape.indices.map { isData ? flags(told(parameter.value, $0), type.shape[$0]) : nil })
     }
@@ -99,7 +104,7 @@ public struct ElementOracle {
   }
 
   private func flags(_ kept: [Int]?, _ extent: Extent) -> [Bool]? {
-    guard let kept, let count = extent.evaluated({ symbols[$0] }) else { return nil }
+    guard let kept, let count = extent.evaluated(length) else { return nil }
     var result = [Bool](repeating: false, count: count)
     for index in kept where result.indices.contains(index) { result[index] = true }
     return result
@@ -111,7 +116,7 @@ public struct ElementOracle {
   func shape(_ value: ValueID) throws(Fault) -> [Int] {
     var result: [Int] = []
     for extent in module[value].type.shape {
-      guard let number = extent.evaluated({ symbols[$0] }) else { throw fault("\(module[value].name) has an extent \(extent)") }
+      guard let number = extent.evaluated(length) else { throw fault("\(module[value].name) has an extent \(extent)") }
       result.append(number)
     }
     return result
@@ -200,7 +205,7 @@ public struct ElementOracle {
     }
     var result: [Int] = []
     for entry in known.entries {
-      guard let number = entry.whole?.evaluated({ symbols[$0] }) else { return nil }
+      guard let number = entry.whole?.evaluated(length) else { return nil }
       result.append(number)
     }
     return result

@@ -147,7 +147,9 @@ extension GraphBuilder {
       let scores = try einsum("bhqd,bhkd->bhqk", try scaled(query, size: heads.size), key)
       return try einsum("bhqk,bhkd->bhqd", try softmax(try biasedScores(scores, heads), 3), value)
     }
-    if !isSingle, dice.chance(0.15) { return try batched(query, key, value, heads) }
+    if extent(of: key, 1) == extent(of: query, 1), extent(of: value, 1) == extent(of: query, 1), dice.chance(0.15) {
+      return try batched(query, key, value, heads)
+    }
     let scores = try matMul(try scaled(query, size: heads.size), try turned(key))
     return try matMul(try softmax(try biasedScores(scores, heads), -1), value)
   }

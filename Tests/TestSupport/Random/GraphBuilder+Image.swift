@@ -5,7 +5,7 @@ extension GraphBuilder {
   /// A block drawn at random; most keep height and width.
   mutating func imageBlock(_ x: ValueID) throws(Diagnostic) -> ValueID {
     let channels = try extent(x, 1)
-    switch dice.int(0...36) {
+    switch dice.int(0...39) {
     case 0, 1: return try unit(x, dice.pick([4, 6, 8, 9, 12]), kernel: dice.pick([1, 3]), "conv")
     case 2, 3, 4: return try residualUnit(x)
     case 5, 6: return try inverted(x)
@@ -23,6 +23,7 @@ extension GraphBuilder {
     case 21: return try zeroShortcut(x)
     case 22, 23, 24, 25: return try apply(.add, x, try tangle(x, axis: 1))
     case 26, 27, 28: return try rareImage(x)
+    case 34, 35, 36: return try apply(.add, x, try scarceImage(x))
     case 29, 30, 31, 32, 33: return try apply(.add, x, try stressImage(x))
     default: return try apply(.mul, x, try apply(.sigmoid, try unit(x, dice.chance(0.5) ? 1 : channels, kernel: 1, "gate")))
     }

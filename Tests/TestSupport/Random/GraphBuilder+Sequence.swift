@@ -5,7 +5,7 @@ extension GraphBuilder {
   /// A block drawn at random.
   mutating func sequenceBlock(_ x: ValueID) throws(Diagnostic) -> ValueID {
     let isFixed = extent(of: x, 1).isConstant
-    switch dice.int(0...48) {
+    switch dice.int(0...52) {
     case 0, 1, 2: return try residual(x) { (b, x) throws(Diagnostic) in try b.feedForward(x) }
     case 3, 4: return try residual(x) { (b, x) throws(Diagnostic) in try b.gated(x) }
     case 5, 6, 7, 8, 9, 10: return try residual(x) { (b, x) throws(Diagnostic) in try b.attention(x) }
@@ -27,6 +27,7 @@ extension GraphBuilder {
     case 26: return try padded(x)
     case 27, 28, 29, 30, 31: return try residual(x) { (b, x) throws(Diagnostic) in try b.tangle(x, axis: 2) }
     case 37, 38, 39, 40, 41, 42, 43, 44, 45: return try residual(x) { (b, x) throws(Diagnostic) in try b.stressSequence(x) }
+    case 46, 47, 48, 49, 50: return try residual(x) { (b, x) throws(Diagnostic) in try b.scarceSequence(x) }
     case 32, 33, 34, 35, 36: return try residual(x) { (b, x) throws(Diagnostic) in try b.rareSequence(x) }
     default: return try residual(x) { (b, x) throws(Diagnostic) in try b.factorings(x) }
     }

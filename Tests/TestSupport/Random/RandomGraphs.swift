@@ -45,6 +45,14 @@ public enum RandomGraphs {
     case 0:
       let ids = builder.input("ids", TensorType(.i64, [batch, length]))
       builder.scope = "embed"
+      if dice.chance(0.2), let count = length.constant {
+        let words = try builder.add(.elementwise(.cast), [ids], [.int(.to, 6)])
+        let tables = [builder.weight("words", [4, width]), builder.weight("positions", [count + 1, width])]
+        let norm = [builder.weight("norm.weight", [width], mean: 1), builder.weight("norm.bias", [width])]
+        return .sequence(
+          try builder.add(
+            .normalisation(.embedLayerNorm), [words, nil, tables[0], tables[1], nil, norm[0], norm[1]], outputs: 2)[0])
+      }
       let table = builder.weight("weight", [dice.int(3...6), width])
       return .sequence(try builder.add(.indexing(.gather), [table, ids], [.int(.axis, 0)]))
     case 1, 2:
