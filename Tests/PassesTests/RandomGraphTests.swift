@@ -90,6 +90,23 @@ import Testing
     }
   }
 
+  @Test func textAndFilesGiveTheSameModuleAgain() throws {
+    for seed in Self.seeds.prefix(150) {
+      let module = try RandomGraphs.module(seed: seed)
+      let text = ModulePrinter.print(module)
+      #expect(ModulePrinter.print(try ModuleParser.parse(text)) == text, "seed \(seed)")
+      // A file lists constants that are nodes after the others, so the second reading is compared with the first.
+      let once = try Self.throughOnnx(module)
+      #expect(Set(once.parameters.map { once[$0.value].name }) == Set(module.parameters.map { module[$0.value].name }))
+      let differences = differences(once, try Self.throughOnnx(once))
+      #expect(differences.isEmpty, "seed \(seed): \(differences.prefix(3))")
+    }
+  }
+
+  static func throughOnnx(_ module: Module) throws -> Module {
+    try Importer.module(from: OnnxDocument(bytes: OnnxWriter.bytes(Exporter.model(of: module), patching: nil)).model)
+  }
+
   @Test(arguments: Scope.allCases) func whatIsKeptAtHalfIsPartOfWhatIsKeptAtTwoThirds(_ scope: Scope) throws {
     var smaller = 0
     for seed in Self.seeds.prefix(100) {

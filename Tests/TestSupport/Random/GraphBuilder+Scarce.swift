@@ -20,13 +20,13 @@ extension GraphBuilder {
       let kernel = weight("square", [try extent(hidden, 2), try extent(hidden, 2)])
       return try linear(try matMul(hidden, try apply(.add, kernel, try add(.generation(.eyeLike), [kernel]))), width, "out")
     case 6 where !isJudged: return try noisy(x)
-    case 7, 8: return try quantisedProduct(x)
-    case 9, 10: return try packedNumbers(x)
+    case 7 where !isJudged, 8 where !isJudged: return try quantisedProduct(x)
+    case 9 where !isJudged, 10 where !isJudged: return try packedNumbers(x)
     case 11:
       let hidden = try linear(x, dice.int(3...6), "in")
       let scale = weight("norm.weight", [try extent(hidden, 2)], mean: 1)
       return try linear(try add(.normalisation(.simplifiedLayerNorm), [hidden, scale], [.int(.axis, -1)]), width, "out")
-    case 12:
+    case 12 where !isJudged:
       // Mixed by a Fourier transform of the positions.
       let hidden = try unsqueeze(try linear(x, dice.int(3...6), "in"), [3])
       let operands = [hidden] + (opset >= 20 ? [nil, whole(1)] : [])
@@ -53,7 +53,7 @@ extension GraphBuilder {
     let channels = try extent(x, 1)
     let (height, width) = (try extent(x, 2), try extent(x, 3))
     switch dice.int(0...3) {
-    case 0: return try quantisedConvolution(x)
+    case 0 where !isJudged: return try quantisedConvolution(x)
     case 1 where opset >= 20:
       // Warped as the image itself says.
       guard let batch = extent(of: x, 0).constant else { return try conv(x, channels, kernel: 1, "flat") }
@@ -69,7 +69,7 @@ extension GraphBuilder {
     case 3 where !isJudged && extent(of: x, 0).isConstant:
       let regions = parameter("regions", TensorData([0, 0, 0, 2, 2, 1, 1, 0, 2, 1] as [Float]), .f32, [2, 5])
       return try add(.pooling(.maxRoiPool), [x, regions], [.ints(.pooledShape, [height, width])])
-    default: return try conv(try quantisedConvolution(x), channels, kernel: 1, "after")
+    default: return try integerConvolution(x)
     }
   }
 

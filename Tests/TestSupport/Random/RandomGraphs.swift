@@ -11,7 +11,7 @@ public enum RandomGraphs {
     let batch: Extent = dice.chance(0.5) ? .symbol("batch") : 2
     var state = try start(&builder, &dice, batch)
     var earlier: [State] = []
-    for index in 0..<dice.int(1...4) {
+    for index in 0..<(dice.chance(0.1) ? dice.int(5...9) : dice.int(1...4)) {
       builder.scope = "block\(index)"
       earlier.append(state)
       state = try next(state, &builder, &dice)
@@ -45,7 +45,7 @@ public enum RandomGraphs {
     case 0:
       let ids = builder.input("ids", TensorType(.i64, [batch, length]))
       builder.scope = "embed"
-      if dice.chance(0.2), let count = length.constant {
+      if dice.chance(0.2), !builder.isJudged, let count = length.constant {
         let words = try builder.add(.elementwise(.cast), [ids], [.int(.to, 6)])
         let tables = [builder.weight("words", [4, width]), builder.weight("positions", [count + 1, width])]
         let norm = [builder.weight("norm.weight", [width], mean: 1), builder.weight("norm.bias", [width])]
