@@ -28,8 +28,8 @@ public struct Diagnostic: Error, Sendable, Hashable {
       case .none: ""
       case .text(let line, let column): "\(line):\(column)"
       case .byte(let offset): "byte \(offset)"
-      case .node(let name): "node \(name)"
-      case .tensor(let name): "tensor \(name)"
+      case .node(let name): "node \(Diagnostic.oneLine(name))"
+      case .tensor(let name): "tensor \(Diagnostic.oneLine(name))"
       }
     }
   }
@@ -46,9 +46,23 @@ public struct Diagnostic: Error, Sendable, Hashable {
   /// A failure of the given kind.
   public init(_ kind: Kind, _ message: String, at place: Place = .none, file: String? = nil) {
     self.kind = kind
-    self.message = message
+    self.message = Self.oneLine(message)
     self.place = place
     self.file = file
+  }
+
+  /// Names come from files and may hold anything: control characters are written as `\u{A}`, so that a message stays one line and
+  /// cannot steer a terminal.
+  static func oneLine(_ text: String) -> String {
+    func isControl(_ scalar: Unicode.Scalar) -> Bool { scalar.properties.generalCategory == .control }
+    guard text.unicodeScalars.contains(where: isControl) else { return text }
+    return text.unicodeScalars.reduce(into: "") { line, scalar in
+      if isControl(scalar) {
+        line += "\\u{\(String(scalar.value, radix: 16, uppercase: true))}"
+      } else {
+        line.unicodeScalars.append(scalar)
+      }
+    }
   }
 
   /// The same failure, in a file.
