@@ -11,6 +11,8 @@ public protocol OperatorRules: Sendable {
   func relate(_ solver: some AxisSolver)
   /// Says which numbers stand for extents and what they become: operands that carry shapes, and attributes.
   func shrink(_ context: inout ShrinkContext) throws(Diagnostic)
+  /// Computes the results from the operands, plainly: correct before fast.
+  func evaluate(_ context: inout EvaluationContext) throws(Diagnostic)
   /// Multiply-adds of one run at the given types; 0 for what moves or compares numbers only. Symbols count as 1.
   func multiplyAdds(inputs: [TensorType?], outputs: [TensorType?], attributes: Attributes) -> Double
 }

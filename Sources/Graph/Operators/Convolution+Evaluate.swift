@@ -1,0 +1,4 @@
+extension Convolution {
+  /// The plain evaluation.
+  public func evaluate(_ context: inout EvaluationContext) throws(Diagnostic) { throw context.unsupported("is not evaluated") }
+}
