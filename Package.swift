@@ -4,7 +4,7 @@ import PackageDescription
 let strict: [SwiftSetting] = [.swiftLanguageMode(.v6)]
 let package = Package(
   name: "prunec",
-  platforms: [.macOS(.v14)],
+  platforms: [.macOS(.v15)],
   products: [
     .executable(name: "prunec", targets: ["prunec"]),
     .library(name: "PrunecPasses", targets: ["Passes"]),

@@ -70,6 +70,8 @@ public struct PlainRunner: Sendable {
   ) throws(Diagnostic) -> [RuntimeValue?] {
     let label = module.label(of: node)
     guard case .opaque(let opaque) = node.operation else {
+      // Identity is the one operator of the set that also takes what is no tensor.
+      if case .elementwise(.identity) = node.operation { return [operands.first ?? nil] }
       var tensors: [Tensor?] = []
       for operand in operands {
         switch operand {
