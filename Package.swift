@@ -10,6 +10,7 @@ let package = Package(
     .library(name: "PrunecPasses", targets: ["Passes"]),
   ],
   targets: [
+    .target(name: "Kernels", linkerSettings: [.linkedLibrary("m", .when(platforms: [.linux]))]),
     .target(name: "Graph", swiftSettings: strict),
     .target(name: "Formats", dependencies: ["Graph"], swiftSettings: strict),
     .target(name: "Passes", dependencies: ["Graph", "Formats"], swiftSettings: strict),
