@@ -6,6 +6,7 @@ enum Option: CaseIterable, Sendable, Hashable {
   case roundTo, minKeep, scope, criterion, seed
   case only, ignore, kinds
   case plan, apply, strict, dryRun
+  case inputs, outputs, dimension, maxIterations
   case json, quiet, timing, printAfter, stopAfterEdit
   case help, version
 
@@ -46,6 +47,12 @@ enum Option: CaseIterable, Sendable, Hashable {
     case .apply: OptionEntry("--apply", [], .file("IN.json"), "carry out a plan instead of choosing")
     case .strict: OptionEntry("--strict", [], .none, "write nothing, and exit with 1, when anything had to be given up")
     case .dryRun: OptionEntry("--dry-run", [], .none, "everything but writing")
+    case .inputs: OptionEntry("--inputs", [], .file("X.npz"), "arrays in.NAME, one per input (random ones without)")
+    case .outputs: OptionEntry("--outputs", [], .file("Y.npz"), "where the outputs go, as arrays out.NAME")
+    case .dimension:
+      OptionEntry("--dim", [], .text("NAME=N"), isList: true, "length of a symbolic extent, for inputs made up (1)")
+    case .maxIterations:
+      OptionEntry("--max-iterations", [], .text("N"), "turns after which a loop of the model is given up (1000000)")
     case .json: OptionEntry("--json", [], .none, "report as JSON on standard output")
     case .quiet: OptionEntry("--quiet", ["-q"], .none, "no progress and no summary: errors, and what was asked for")
     case .timing: OptionEntry("--timing", [], .none, "say on standard error how long each pass took")
@@ -63,12 +70,14 @@ enum Option: CaseIterable, Sendable, Hashable {
   var verbs: [Verb] {
     switch self {
     case .output: [.compile, .dot, .convert]
-    case .ratio, .maxRatio, .keepParams, .keepFlops, .roundTo, .minKeep, .scope, .criterion, .seed, .only, .ignore, .kinds, .plan,
+    case .seed: [.compile, .run]
+    case .inputs, .outputs, .dimension, .maxIterations: [.run]
+    case .ratio, .maxRatio, .keepParams, .keepFlops, .roundTo, .minKeep, .scope, .criterion, .only, .ignore, .kinds, .plan,
       .apply,
       .strict, .dryRun, .printAfter, .stopAfterEdit:
       [.compile]
     case .json: [.compile, .groups, .explain, .verifyDimensions]
-    case .quiet: [.compile, .groups, .explain, .dot, .print, .verifyDimensions, .convert]
+    case .quiet: [.compile, .groups, .explain, .dot, .print, .verifyDimensions, .run, .convert]
     case .timing: [.compile]
     case .help: Verb.allCases
     case .version: []
@@ -81,6 +90,7 @@ enum Option: CaseIterable, Sendable, Hashable {
     case .ratio, .maxRatio, .keepParams, .keepFlops, .roundTo, .minKeep: .howMuch
     case .scope, .criterion, .seed, .only, .ignore, .kinds: .what
     case .output, .plan, .apply, .strict, .dryRun: .files
+    case .inputs, .outputs, .dimension, .maxIterations: .running
     case .json, .quiet, .timing, .printAfter, .stopAfterEdit, .help, .version: .report
     }
   }
@@ -95,6 +105,7 @@ enum Option: CaseIterable, Sendable, Hashable {
 /// Headings of the options in a verb's help.
 enum OptionSection: String, CaseIterable {
   case files = "Output"
+  case running = "Running"
   case howMuch = "How much goes"
   case what = "What goes"
   case report = "Reporting"

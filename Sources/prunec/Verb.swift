@@ -2,7 +2,7 @@
 enum Verb: String, CaseIterable, Sendable {
   case compile, groups, explain, dot, print
   case verifyDimensions = "verify-dimensions"
-  case convert, completions, help
+  case run, convert, completions, help
 
   /// What it does, in one line.
   var summary: String {
@@ -13,6 +13,7 @@ enum Verb: String, CaseIterable, Sendable {
     case .dot: "draw the graph for Graphviz, coloured by group"
     case .print: "show the model as text"
     case .verifyDimensions: "infer every type again and compare it with what the file states"
+    case .run: "execute the model, and show or write its outputs"
     case .convert: "write the model in another format, nothing pruned"
     case .completions: "print a completion script for a shell"
     case .help: "explain a verb"
@@ -22,7 +23,7 @@ enum Verb: String, CaseIterable, Sendable {
   /// The arguments that are no options.
   var operands: [Operand] {
     switch self {
-    case .compile, .groups, .dot, .print, .verifyDimensions, .convert: [.model]
+    case .compile, .groups, .dot, .print, .verifyDimensions, .run, .convert: [.model]
     case .explain: [.model, .tensor]
     case .completions: [.shell]
     case .help: [.verb]
@@ -38,6 +39,7 @@ enum Verb: String, CaseIterable, Sendable {
     case .dot: "dot MODEL [-o FILE.dot]"
     case .print: "print MODEL"
     case .verifyDimensions: "verify-dimensions MODEL [--json]"
+    case .run: "run MODEL [--inputs X.npz] [--outputs Y.npz] [options]"
     case .convert: "convert MODEL -o OTHER"
     case .completions: "completions bash|zsh|fish"
     case .help: "help [VERB]"
@@ -77,6 +79,11 @@ enum Verb: String, CaseIterable, Sendable {
       Infers every type from the inputs and parameters alone, and checks each operator's own conditions on the way.
       Exit code 0 when everything agrees, 1 with a list of what does not.
       """
+    case .run:
+      """
+      X.npz holds an array in.NAME for every input NAME of the model (numpy.savez writes such files); without --inputs, inputs are
+      random, with length 1 for symbolic extents unless --dim says otherwise. Y.npz gets an array out.NAME for every output.
+      """
     case .convert:
       """
       .onnx to .ir and back. The .ir is a safetensors file: its tensors are the parameters, its metadata carries the program.
@@ -109,6 +116,11 @@ enum Verb: String, CaseIterable, Sendable {
     case .dot: ("prunec dot vit.onnx -o vit.dot && dot -Tsvg vit.dot > vit.svg", "draws vit.onnx")
     case .print: ("prunec print lenet.onnx | less", "shows every node of lenet.onnx with the types it makes")
     case .verifyDimensions: ("prunec verify-dimensions small.onnx && echo fine", "checks a model that some tool has edited")
+    case .run:
+      (
+        "prunec run vit.onnx --inputs x.npz --outputs y.npz",
+        "executes vit.onnx on the arrays of x.npz and writes what it returns"
+      )
     case .convert: ("prunec convert vit.onnx -o vit.ir", "writes vit.onnx as one safetensors file")
     case .completions: ("source <(prunec completions bash)", "completes verbs, options and files in this shell")
     case .help: ("prunec help explain", "says how to use explain")

@@ -1,0 +1,87 @@
+import Formats
+import Foundation
+import Graph
+import Passes
+import Runtime
+
+/// `prunec run`: executes a model.
+struct RunVerb {
+  private let invocation: Invocation
+  private let console: Console
+
+  init(_ invocation: Invocation, _ console: Console) {
+    self.invocation = invocation
+    self.console = console
+  }
+
+  func run() throws(Diagnostic) {
+    let path = try invocation.model()
+    let file = try ModelFile.read(path)
+    var limits = PlainRunner.Limits()
+    if let turns = try invocation.number(.maxIterations, least: 1) { limits.iterations = turns }
+    let seed = UInt64(try invocation.number(.seed, least: 0) ?? 0)
+    let inputs = try ModelInputs.read(invocation, file, seed: seed)
+    let outputs: [RuntimeValue]
+    do throws(Diagnostic) {
+      outputs = try PlainRunner(file.module, source: file.document?.model, limits: limits, seed: seed).run(inputs)
+    } catch {
+      throw error.inFile(path)
+    }
+    if let target = invocation.text(.outputs) {
+      let sources = file.files + [invocation.text(.inputs)].compactMap { $0 }
+      try NpzFile.write(try ArrayExchange.arrays(of: file.module, outputs), to: target, notOver: sources)
+    }
+    guard !console.isQuiet else { return }
+    var table = TextTable([.left, .left, .right, .right, .right])
+    table.add(["output", "type", "least", "mean", "largest"])
+    for (output, value) in zip(file.module.outputs, outputs) {
+      table.add([Wording.name(file.module[output].name), value.summary] + Self.figures(value))
+    }
+    try console.report(table.lines.joined(separator: "\n") + "\n")
+  }
+
+  private static func figures(_ value: RuntimeValue) -> [String] {
+    guard let tensor = value.tensor, tensor.count > 0 else { return ["", "", ""] }
+    let numbers = tensor.reals
+    guard let least = numbers.min(), let largest = numbers.max() else { return ["", "", ""] }
+    return [least, numbers.reduce(0, +) / Double(numbers.count), largest].map { String(format: "%.5g", $0) }
+  }
+}
+
+/// Inputs as a call gives them: from a file, or random.
+enum ModelInputs {
+  static func read(_ invocation: Invocation, _ file: ModelFile, seed: UInt64) throws(Diagnostic) -> [RuntimeValue] {
+    guard let path = invocation.text(.inputs) else {
+      do throws(Diagnostic) {
+        return try RandomInputs.values(of: file.module, extents: try extents(invocation, file.module), seed: seed)
+      } catch {
+        throw error.inFile(file.path)
+      }
+    }
+    let arrays = try NpzFile.read(path)
+    do throws(Diagnostic) {
+      return try ArrayExchange.inputs(of: file.module, from: arrays)
+    } catch {
+      throw error.inFile(path)
+    }
+  }
+
+  /// `--dim NAME=N`.
+  private static func extents(_ invocation: Invocation, _ module: Module) throws(Diagnostic) -> [String: Int] {
+    let symbols = Set(module.inputs.flatMap { module[$0].type.shape.flatMap(\.symbols) })
+    var extents: [String: Int] = [:]
+    for text in invocation.texts(.dimension) {
+      let parts = text.split(separator: "=", maxSplits: 1).map(String.init)
+      guard parts.count == 2, let number = Int(parts[1]), number > 0 else {
+        throw Diagnostic(.usage, "--dim \(text): NAME=N with a whole number of at least 1 is expected")
+      }
+      guard symbols.contains(parts[0]) else {
+        let names = symbols.sorted().joined(separator: ", ")
+        throw Diagnostic(
+          .usage, "--dim \(text): no input has an extent of that name" + (names.isEmpty ? "" : "; there are \(names)"))
+      }
+      extents[parts[0]] = number
+    }
+    return extents
+  }
+}
