@@ -14,7 +14,7 @@ let package = Package(
     .target(name: "Graph", swiftSettings: strict),
     .target(name: "Formats", dependencies: ["Graph"], swiftSettings: strict),
     .target(name: "Passes", dependencies: ["Graph", "Formats"], swiftSettings: strict),
-    .target(name: "Runtime", dependencies: ["Graph", "Formats", "Passes"], swiftSettings: strict),
+    .target(name: "Runtime", dependencies: ["Graph", "Formats", "Kernels"], swiftSettings: strict),
     .executableTarget(name: "prunec", dependencies: ["Graph", "Formats", "Passes", "Runtime"], swiftSettings: strict),
     .target(name: "TestSupport", dependencies: ["Graph", "Formats", "Passes"], path: "Tests/TestSupport", swiftSettings: strict),
     .testTarget(name: "GraphTests", dependencies: ["Graph", "TestSupport"], swiftSettings: strict),

@@ -213,9 +213,9 @@ struct ProgramBuilder {
   }
 
   private mutating func bindIdentity(_ node: Node) -> Bool {
-    guard node.outputs.count == 1, let input = node.inputs.first.flatMap({ $0 }), let output = node.outputs.first.flatMap({ $0 }),
-      !node.attributes.flag(.trainingMode), node.inputs.count == 1 || module.nodes.isEmpty == false, shape(input) == shape(output),
-      shape(output) != nil
+    // A dropout with a mask to make, or that may be training, is no identity.
+    guard node.outputs.count == 1, node.inputs.count <= 2, let input = node.inputs.first.flatMap({ $0 }),
+      let output = node.outputs.first.flatMap({ $0 }), shape(input) == shape(output), shape(output) != nil
     else { return false }
     return view(output, of: input)
   }

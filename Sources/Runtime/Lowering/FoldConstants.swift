@@ -35,7 +35,11 @@ extension Lowering {
     case .elementwise, .matrixProduct, .convolution, .normalisation, .reduction, .reshaping, .joining, .indexing, .pooling,
       .attention, .quantisation, .recurrence:
       true
-    case .generation(let generation): !generation.isRandom
+    case .generation(let generation):
+      switch generation {
+      case .constantOfShape, .eyeLike, .range, .shape, .size: true
+      case .bernoulli, .multinomial, .randomNormal, .randomNormalLike, .randomUniform, .randomUniformLike: false
+      }
     case .opaque: false
     }
   }

@@ -14,7 +14,7 @@ public struct LoweringPass: Sendable {
 public enum Lowering {
   /// All passes. `specialise` comes before them.
   public static let passes: [LoweringPass] = [
-    widen, foldConstants, foldNormalisation, recognise, simplify,
+    foldConstants
   ]
 
   /// A module for inputs of the given shapes, with every pass done. `after` sees the module after each.
