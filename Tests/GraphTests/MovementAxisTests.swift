@@ -47,6 +47,18 @@ struct MovementAxisTests {
     #expect(probe("CRD") == "a (b 3 3) 4 5 -> a b 12 15")
   }
 
+  @Test("space to depth in both orders")
+  func space() {
+    func probe(_ mode: String) -> String {
+      AxisProbe(
+        .reshaping(.spaceToDepth), [[2, 4, 12, 15]], [[2, 36, 4, 5]],
+        attributes: [.init(.blocksize, .int(3)), .init(.mode, .string(mode))]
+      ).text
+    }
+    #expect(probe("DCR") == "a b 12 15 -> a (3 3 b) 4 5")
+    #expect(probe("CRD") == "a b 12 15 -> a (b 3 3) 4 5")
+  }
+
   @Test("concat is a sum; empty parts do not count; split cuts")
   func concat() {
     let axis: [Attributes.Entry] = [.init(.axis, .int(1))]

@@ -77,7 +77,7 @@ extension Elementwise {
       return { $0 * Self.sigmoid(alpha * $0) }
     case .thresholdedRelu:
       let alpha = alpha(1)
-      return { $0 > alpha ? $0 : $0.isNaN ? $0 : 0 }
+      return { $0 > alpha ? $0 : 0 }
     case .shrink:
       let (bias, bound) = (context.real(.bias, default: 0), context.real(.lambd, default: 0.5))
       return { $0 < -bound ? $0 + bias : $0 > bound ? $0 - bias : 0 }

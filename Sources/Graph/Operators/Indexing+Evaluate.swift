@@ -201,7 +201,15 @@ extension Indexing {
     let found = truths.indices.filter { truths[$0] }
     let shape = input.rank == 0 ? [1] : input.shape
     let strides = Tensor.strides(shape)
-    let places = shape.indices.flatMap { axis in found.map { $0 / strides[axis] % shape[axis] } }
+    var places = [Int](repeating: 0, count: shape.count * found.count)
+    for (at, position) in found.enumerated() {
+      var rest = position
+      for (axis, stride) in strides.enumerated() {
+        let index = rest / stride
+        places[axis * found.count + at] = index
+        rest -= index * stride
+      }
+    }
     context.set(0, Tensor(wholes: places, .i64, [shape.count, found.count]))
   }
 

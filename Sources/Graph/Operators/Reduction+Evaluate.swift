@@ -134,10 +134,8 @@ extension Reduction {
     let listed = context.attributes.ints(.axes) ?? context.optional(1)?.wholes ?? []
     var gone: Set<Int> = []
     for axis in listed { gone.insert(try context.axis(axis, rank: input.rank)) }
-    if listed.isEmpty {
-      if context.attributes.flag(.noopWithEmptyAxes) { return context.set(0, input) }
-      gone = Set(0..<input.rank)
-    }
+    // A reduction of no axes still squares, or takes magnitudes and logarithms.
+    if listed.isEmpty, !context.attributes.flag(.noopWithEmptyAxes) { gone = Set(0..<input.rank) }
     let kept = input.shape.indices.map { gone.contains($0) ? 1 : input.shape[$0] }
     let shape = try context.outputShape()
     guard Tensor.count(kept) == Tensor.count(shape) else { throw context.failure("the axes reduced do not give \(shape)") }

@@ -99,10 +99,13 @@ extension ElementOracle {
       try store(output, elements: flags)
     case .spaceToDepth:
       let block = current.attributes.int(.blocksize) ?? 1
+      let isColumnFirst = current.attributes.string(.mode) == "CRD"
       let channels = x.shape[1]
       let flags = moved(x, to: target) { index in
-        let place = index[1] / channels
-        return [index[0], index[1] % channels, index[2] * block + place / block, index[3] * block + place % block]
+        let (place, channel) =
+          isColumnFirst
+          ? (index[1] % (block * block), index[1] / (block * block)) : (index[1] / channels, index[1] % channels)
+        return [index[0], channel, index[2] * block + place / block, index[3] * block + place % block]
       }
       try store(output, elements: flags)
     }
