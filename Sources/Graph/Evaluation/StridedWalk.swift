@@ -63,28 +63,3 @@ struct StridedWalk {
     }
   }
 }
-
-/// A shape seen from one of its axes: numbers lie at `(outer · extent + index) · inner + rest`.
-struct AxisView {
-  /// Product of the extents before the axis.
-  let outer: Int
-  /// Extent of the axis.
-  let extent: Int
-  /// Product of the extents after the axis.
-  let inner: Int
-
-  /// The view from an axis inside the shape.
-  init(_ shape: [Int], axis: Int) {
-    outer = shape[..<axis].reduce(1, *)
-    extent = shape[axis]
-    inner = shape[(axis + 1)...].reduce(1, *)
-  }
-
-  /// Calls `body` with the position of the first number of each line along the axis; its neighbours are `inner` apart.
-  func forEachLine(_ body: (_ start: Int) -> Void) {
-    guard extent > 0 else { return }
-    for block in 0..<outer {
-      for rest in 0..<inner { body(block * extent * inner + rest) }
-    }
-  }
-}

@@ -210,26 +210,26 @@ extension Indexing {
     let isFlat = context.attributes.int(.axis) == nil
     let input = isFlat ? given.reshaped([given.count]) : given
     let axis = isFlat ? 0 : try context.axis(context.attributes.int(.axis) ?? 0, rank: input.rank)
-    let view = AxisView(input.shape, axis: axis)
+    let lines = AxisLines(input.shape, axis: axis)
     let keys = input.orderKeys
     /// Compares two slices number by number.
     func order(_ a: Int, _ b: Int) -> Int {
-      for block in 0..<view.outer {
-        for rest in 0..<view.inner {
-          let x = keys[(block * view.extent + a) * view.inner + rest]
-          let y = keys[(block * view.extent + b) * view.inner + rest]
+      for block in 0..<lines.outer {
+        for rest in 0..<lines.inner {
+          let x = keys[(block * lines.length + a) * lines.inner + rest]
+          let y = keys[(block * lines.length + b) * lines.inner + rest]
           if x != y { return x < y ? -1 : 1 }
         }
       }
       return 0
     }
-    let sorted = (0..<view.extent).sorted { first, second in
+    let sorted = (0..<lines.length).sorted { first, second in
       let order = order(first, second)
       return order == 0 ? first < second : order < 0
     }
     var firsts: [Int] = []
     var counts: [Int] = []
-    var groups = [Int](repeating: 0, count: view.extent)
+    var groups = [Int](repeating: 0, count: lines.length)
     for (at, index) in sorted.enumerated() {
       if at == 0 || order(sorted[at - 1], index) != 0 {
         firsts.append(index)

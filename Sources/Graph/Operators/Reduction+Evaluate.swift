@@ -21,16 +21,19 @@ extension Reduction {
     let input = try context.numbers(0)
     let axis = try context.axis(context.attributes.int(.axis) ?? 0, rank: input.rank)
     let shape = try context.outputShape()
-    let view = AxisView(input.shape, axis: axis)
-    guard view.extent > 0 || Tensor.count(shape) == 0 else { throw context.failure("axis \(axis) has no indices to choose from") }
+    let lines = AxisLines(input.shape, axis: axis)
+    guard lines.length > 0 || Tensor.count(shape) == 0 else {
+      throw context.failure("axis \(axis) has no indices to choose from")
+    }
     let (isLargest, takesLast) = (self == .argMax, context.attributes.flag(.selectLastIndex))
     let keys = input.orderKeys
     var found: [Int] = []
-    found.reserveCapacity(view.outer * view.inner)
-    view.forEachLine { start in
+    found.reserveCapacity(lines.outer * lines.inner)
+    for line in 0..<lines.count {
+      let start = lines.start(line)
       var best = 0
-      for index in 1..<max(view.extent, 1) {
-        let (key, most) = (keys[start + index * view.inner], keys[start + best * view.inner])
+      for index in 1..<max(lines.length, 1) {
+        let (key, most) = (keys[start + index * lines.inner], keys[start + best * lines.inner])
         if key == most ? takesLast : (key > most) == isLargest { best = index }
       }
       found.append(best)
@@ -41,14 +44,15 @@ extension Reduction {
   private static func accumulate(_ context: inout EvaluationContext) throws(Diagnostic) {
     let input = try context.numbers(0)
     let axis = try context.axis(try context.whole(1, "the axis") ?? 0, rank: input.rank)
-    let view = AxisView(input.shape, axis: axis)
+    let lines = AxisLines(input.shape, axis: axis)
     let (isExclusive, isReverse) = (context.attributes.flag(.exclusive), context.attributes.flag(.reverse))
     func sums<Number>(_ numbers: [Number], _ zero: Number, _ add: (Number, Number) -> Number) -> [Number] {
       var sums = numbers
-      view.forEachLine { start in
+      for line in 0..<lines.count {
+        let start = lines.start(line)
         var sum = zero
-        for step in 0..<view.extent {
-          let at = start + (isReverse ? view.extent - 1 - step : step) * view.inner
+        for step in 0..<lines.length {
+          let at = start + (isReverse ? lines.length - 1 - step : step) * lines.inner
           let next = add(sum, numbers[at])
           sums[at] = isExclusive ? sum : next
           sum = next
@@ -67,27 +71,27 @@ extension Reduction {
   private static func rank(_ context: inout EvaluationContext) throws(Diagnostic) {
     let input = try context.numbers(0)
     let axis = try context.axis(context.attributes.int(.axis) ?? -1, rank: input.rank)
-    let view = AxisView(input.shape, axis: axis)
-    guard let count = try context.whole(1, "k"), (0...view.extent).contains(count) else {
-      throw context.failure("k is not in 0…\(view.extent)")
+    let lines = AxisLines(input.shape, axis: axis)
+    guard let count = try context.whole(1, "k"), (0...lines.length).contains(count) else {
+      throw context.failure("k is not in 0…\(lines.length)")
     }
     var shape = input.shape
     shape[axis] = count
     let isLargest = context.attributes.flag(.largest, default: true)
     let keys = input.orderKeys
-    var taken = [Int](repeating: 0, count: view.outer * count * view.inner)
+    var taken = [Int](repeating: 0, count: lines.outer * count * lines.inner)
     var positions = taken
-    for block in 0..<view.outer {
-      for rest in 0..<view.inner {
-        let start = block * view.extent * view.inner + rest
+    for block in 0..<lines.outer {
+      for rest in 0..<lines.inner {
+        let start = block * lines.length * lines.inner + rest
         func isBefore(_ a: Int, _ b: Int) -> Bool {
-          let (x, y) = (keys[start + a * view.inner], keys[start + b * view.inner])
+          let (x, y) = (keys[start + a * lines.inner], keys[start + b * lines.inner])
           return x == y ? a < b : (x > y) == isLargest
         }
-        for (at, index) in firstSorted(view.extent, count, by: isBefore).enumerated() {
-          let target = (block * count + at) * view.inner + rest
+        for (at, index) in firstSorted(lines.length, count, by: isBefore).enumerated() {
+          let target = (block * count + at) * lines.inner + rest
           taken[target] = index
-          positions[target] = start + index * view.inner
+          positions[target] = start + index * lines.inner
         }
       }
     }
