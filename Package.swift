@@ -4,16 +4,17 @@ import PackageDescription
 let strict: [SwiftSetting] = [.swiftLanguageMode(.v6)]
 let package = Package(
   name: "prunec",
-  platforms: [.macOS(.v14)],
+  platforms: [.macOS(.v15)],
   products: [
     .executable(name: "prunec", targets: ["prunec"]),
     .library(name: "PrunecPasses", targets: ["Passes"]),
   ],
   targets: [
+    .target(name: "Kernels", linkerSettings: [.linkedLibrary("m", .when(platforms: [.linux]))]),
     .target(name: "Graph", swiftSettings: strict),
     .target(name: "Formats", dependencies: ["Graph"], swiftSettings: strict),
     .target(name: "Passes", dependencies: ["Graph", "Formats"], swiftSettings: strict),
-    .target(name: "Runtime", dependencies: ["Graph", "Formats", "Passes"], swiftSettings: strict),
+    .target(name: "Runtime", dependencies: ["Graph", "Formats", "Kernels"], swiftSettings: strict),
     .executableTarget(name: "prunec", dependencies: ["Graph", "Formats", "Passes", "Runtime"], swiftSettings: strict),
     .target(name: "TestSupport", dependencies: ["Graph", "Formats", "Passes"], path: "Tests/TestSupport", swiftSettings: strict),
     .testTarget(name: "GraphTests", dependencies: ["Graph", "TestSupport"], swiftSettings: strict),

@@ -32,6 +32,7 @@ enum Command {
     case .print: try PrintVerb(invocation, console).run()
     case .verifyDimensions: return try VerifyDimensionsVerb(invocation, console).run() ? 0 : exitCode(.refused)
     case .run: try RunVerb(invocation, console).run()
+    case .bench: try BenchVerb(invocation, console).run()
     case .convert: try ConvertVerb(invocation, console).run()
     case .completions: try CompletionsVerb(invocation, console).run()
     case .help: break

@@ -6,7 +6,7 @@ enum Option: CaseIterable, Sendable, Hashable {
   case roundTo, minKeep, scope, criterion, seed
   case only, ignore, kinds
   case plan, apply, strict, dryRun
-  case inputs, outputs, dimension, maxIterations
+  case inputs, outputs, dimension, threads, profile, maxIterations, versus
   case json, quiet, timing, printAfter, stopAfterEdit
   case help, version
 
@@ -51,6 +51,9 @@ enum Option: CaseIterable, Sendable, Hashable {
     case .outputs: OptionEntry("--outputs", [], .file("Y.npz"), "where the outputs go, as arrays out.NAME")
     case .dimension:
       OptionEntry("--dim", [], .text("NAME=N"), isList: true, "length of a symbolic extent, for inputs made up (1)")
+    case .threads: OptionEntry("--threads", [], .text("N"), "threads to compute with (one per processor)")
+    case .profile: OptionEntry("--profile", [], .none, "run a few times, and say where the time goes")
+    case .versus: OptionEntry("--vs", [], .file("OTHER"), "time another model in turns with this one, and compare")
     case .maxIterations:
       OptionEntry("--max-iterations", [], .text("N"), "turns after which a loop of the model is given up (1000000)")
     case .json: OptionEntry("--json", [], .none, "report as JSON on standard output")
@@ -70,14 +73,16 @@ enum Option: CaseIterable, Sendable, Hashable {
   var verbs: [Verb] {
     switch self {
     case .output: [.compile, .dot, .convert]
-    case .seed: [.compile, .run]
-    case .inputs, .outputs, .dimension, .maxIterations: [.run]
+    case .seed: [.compile, .run, .bench]
+    case .inputs, .dimension, .threads, .maxIterations: [.run, .bench]
+    case .outputs, .profile: [.run]
+    case .versus: [.bench]
     case .ratio, .maxRatio, .keepParams, .keepFlops, .roundTo, .minKeep, .scope, .criterion, .only, .ignore, .kinds, .plan,
       .apply,
       .strict, .dryRun, .printAfter, .stopAfterEdit:
       [.compile]
-    case .json: [.compile, .groups, .explain, .verifyDimensions]
-    case .quiet: [.compile, .groups, .explain, .dot, .print, .verifyDimensions, .run, .convert]
+    case .json: [.compile, .groups, .explain, .verifyDimensions, .bench]
+    case .quiet: [.compile, .groups, .explain, .dot, .print, .verifyDimensions, .run, .bench, .convert]
     case .timing: [.compile]
     case .help: Verb.allCases
     case .version: []
@@ -90,7 +95,7 @@ enum Option: CaseIterable, Sendable, Hashable {
     case .ratio, .maxRatio, .keepParams, .keepFlops, .roundTo, .minKeep: .howMuch
     case .scope, .criterion, .seed, .only, .ignore, .kinds: .what
     case .output, .plan, .apply, .strict, .dryRun: .files
-    case .inputs, .outputs, .dimension, .maxIterations: .running
+    case .inputs, .outputs, .dimension, .threads, .profile, .maxIterations, .versus: .running
     case .json, .quiet, .timing, .printAfter, .stopAfterEdit, .help, .version: .report
     }
   }

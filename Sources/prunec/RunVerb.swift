@@ -23,7 +23,9 @@ struct RunVerb {
     let inputs = try ModelInputs.read(invocation, file, seed: seed)
     let outputs: [RuntimeValue]
     do throws(Diagnostic) {
-      outputs = try PlainRunner(file.module, source: file.document?.model, limits: limits, seed: seed).run(inputs)
+      let session = Session(
+        file.module, source: file.document?.model, threads: try Threads.count(invocation), limits: limits, seed: seed)
+      outputs = try invocation.has(.profile) ? profile(session, inputs) : session.run(inputs)
     } catch {
       throw error.inFile(path)
     }
@@ -38,6 +40,17 @@ struct RunVerb {
       table.add([Wording.name(file.module[output].name), value.summary] + Self.figures(value))
     }
     try console.report(table.lines.joined(separator: "\n") + "\n")
+  }
+
+  /// Runs a few times, and shows where the time goes.
+  private func profile(_ session: Session, _ inputs: [RuntimeValue]) throws(Diagnostic) -> [RuntimeValue] {
+    let runs = 5
+    let summary = try session.steps(for: inputs)
+    var outputs = try session.run(inputs)
+    var seconds = [Double](repeating: 0, count: summary.lines.count)
+    for _ in 0..<runs { outputs = try session.run(inputs) { seconds[$0] += $1 / Double(runs) } }
+    try console.report(Profile(summary, seconds).text)
+    return outputs
   }
 
   private static func figures(_ value: RuntimeValue) -> [String] {

@@ -2,7 +2,7 @@
 enum Verb: String, CaseIterable, Sendable {
   case compile, groups, explain, dot, print
   case verifyDimensions = "verify-dimensions"
-  case run, convert, completions, help
+  case run, bench, convert, completions, help
 
   /// What it does, in one line.
   var summary: String {
@@ -14,6 +14,7 @@ enum Verb: String, CaseIterable, Sendable {
     case .print: "show the model as text"
     case .verifyDimensions: "infer every type again and compare it with what the file states"
     case .run: "execute the model, and show or write its outputs"
+    case .bench: "time the model, alone or beside another"
     case .convert: "write the model in another format, nothing pruned"
     case .completions: "print a completion script for a shell"
     case .help: "explain a verb"
@@ -23,7 +24,7 @@ enum Verb: String, CaseIterable, Sendable {
   /// The arguments that are no options.
   var operands: [Operand] {
     switch self {
-    case .compile, .groups, .dot, .print, .verifyDimensions, .run, .convert: [.model]
+    case .compile, .groups, .dot, .print, .verifyDimensions, .run, .bench, .convert: [.model]
     case .explain: [.model, .tensor]
     case .completions: [.shell]
     case .help: [.verb]
@@ -40,6 +41,7 @@ enum Verb: String, CaseIterable, Sendable {
     case .print: "print MODEL"
     case .verifyDimensions: "verify-dimensions MODEL [--json]"
     case .run: "run MODEL [--inputs X.npz] [--outputs Y.npz] [options]"
+    case .bench: "bench MODEL [--vs OTHER] [--threads N] [--json]"
     case .convert: "convert MODEL -o OTHER"
     case .completions: "completions bash|zsh|fish"
     case .help: "help [VERB]"
@@ -84,6 +86,11 @@ enum Verb: String, CaseIterable, Sendable {
       X.npz holds an array in.NAME for every input NAME of the model (numpy.savez writes such files); without --inputs, inputs are
       random, with length 1 for symbolic extents unless --dim says otherwise. Y.npz gets an array out.NAME for every output.
       """
+    case .bench:
+      """
+      Runs the model for about two seconds and gives the median time of a run with the tenth and ninetieth percentile. With --vs, the two
+      models take turns, so that what else the machine does disturbs both alike.
+      """
     case .convert:
       """
       .onnx to .ir and back. The .ir is a safetensors file: its tensors are the parameters, its metadata carries the program.
@@ -121,6 +128,8 @@ enum Verb: String, CaseIterable, Sendable {
         "prunec run vit.onnx --inputs x.npz --outputs y.npz",
         "executes vit.onnx on the arrays of x.npz and writes what it returns"
       )
+    case .bench:
+      ("prunec bench small.onnx --vs vit.onnx --threads 1", "says how many times faster small.onnx is than vit.onnx")
     case .convert: ("prunec convert vit.onnx -o vit.ir", "writes vit.onnx as one safetensors file")
     case .completions: ("source <(prunec completions bash)", "completes verbs, options and files in this shell")
     case .help: ("prunec help explain", "says how to use explain")

@@ -46,7 +46,8 @@ enum NumberFormat {
     return real <= -0x1p63 ? Int.min : Int(real)
   }
 
-  private static func codes(_ data: TensorData, bits: Int, count: Int) -> [UInt8] {
+  /// The bits of packed numbers, each in a byte of its own.
+  static func codes(_ data: TensorData, bits: Int, count: Int) -> [UInt8] {
     let perByte = 8 / bits
     let mask = UInt8(truncatingIfNeeded: (1 << bits) - 1)
     return data.withUnsafeBytes { bytes in
@@ -87,7 +88,8 @@ enum NumberFormat {
     }
   }
 
-  private static func packed(_ codes: [UInt8], bits: Int) -> TensorData {
+  /// Codes of a few bits each, the first in the lowest bits of a byte.
+  static func packed(_ codes: [UInt8], bits: Int) -> TensorData {
     let perByte = 8 / bits
     var bytes = [UInt8](repeating: 0, count: (codes.count + perByte - 1) / perByte)
     for (index, code) in codes.enumerated() { bytes[index / perByte] |= code << UInt8(index % perByte * bits) }

@@ -13,7 +13,8 @@ public struct Tensor: Sendable {
     self.init(element, shape, checked: data)
   }
 
-  private init(_ element: ElementType, _ shape: [Int], checked data: TensorData) {
+  /// A tensor over bytes that are known to be as many as type and shape say.
+  init(_ element: ElementType, _ shape: [Int], checked data: TensorData) {
     self.element = element
     self.shape = shape
     self.data = data
@@ -68,7 +69,10 @@ extension Tensor {
   public init(scalar: Int, _ element: ElementType = .i64) { self.init(wholes: [scalar], element, []) }
 
   /// Truth values.
-  public init(truths: [Bool], _ shape: [Int]) { self.init(wholes: truths.map { $0 ? 1 : 0 }, .bool, shape) }
+  public init(truths: [Bool], _ shape: [Int]) {
+    precondition(Self.count(shape) == truths.count, "as many numbers as the shape says")
+    self.init(.bool, shape, checked: TensorData(truths.map { $0 ? 1 : 0 } as [UInt8]))
+  }
 
   /// All numbers as real ones; whole numbers beyond 2⁵³ are rounded.
   public var reals: [Double] { NumberFormat.reals(data, as: element, count: count) }
@@ -97,10 +101,7 @@ extension Tensor {
     precondition(Self.count(shape) == positions.count, "as many numbers as the shape says")
     guard let bits = element.bits else { return self }
     let count = count
-    if bits < 8 {
-      let wholes = wholes
-      return Tensor(wholes: positions.map { $0 >= 0 && $0 < count ? wholes[$0] : 0 }, element, shape)
-    }
+    if bits < 8 { return unpacked.picking(positions, shape: shape).repacked(as: element) }
     let width = bits / 8
     let picked = TensorData(count: positions.count * width) { target in
       data.withUnsafeBytes { source in
@@ -154,13 +155,12 @@ extension Tensor {
 
   /// The tensor broadcast to a shape.
   public func broadcast(to target: [Int]) -> Tensor {
-    shape == target ? self : picking(Self.broadcastPositions(shape, to: target), shape: target)
+    shape == target ? self : strided(target, strides: StridedWalk.strides(of: shape, over: target))
   }
 
   /// Axes in another order: axis i of the result is axis `order[i]`.
   public func transposed(_ order: [Int]) -> Tensor {
     let strides = Self.strides(shape)
-    let target = order.map { shape[$0] }
-    return picking(Self.positions(target, strides: order.map { strides[$0] }), shape: target)
+    return strided(order.map { shape[$0] }, strides: order.map { strides[$0] })
   }
 }

@@ -52,7 +52,9 @@ public struct PlainRunner: Sendable {
     var random = SplitMix(seed: seed)
     for (index, node) in module.nodes.enumerated() {
       let operands = node.inputs.map { $0.flatMap { values[$0.index] } }
-      let results = try evaluate(node, operands, values, &random)
+      var captured: [ValueID: RuntimeValue] = [:]
+      for capture in node.captures { captured[capture] = values[capture.index] }
+      let results = try evaluate(node, operands, captured, &random)
       for (output, result) in zip(node.outputs, results) {
         guard let output, let result else { continue }
         values[output.index] = result
@@ -65,11 +67,14 @@ public struct PlainRunner: Sendable {
     return outputs
   }
 
-  private func evaluate(
-    _ node: Node, _ operands: [RuntimeValue?], _ values: [RuntimeValue?], _ random: inout SplitMix
+  /// Results of one node; `captured` are the values that its subgraphs read.
+  func evaluate(
+    _ node: Node, _ operands: [RuntimeValue?], _ captured: [ValueID: RuntimeValue], _ random: inout SplitMix
   ) throws(Diagnostic) -> [RuntimeValue?] {
     let label = module.label(of: node)
     guard case .opaque(let opaque) = node.operation else {
+      // Identity is the one operator of the set that also takes what is no tensor.
+      if case .elementwise(.identity) = node.operation { return [operands.first ?? nil] }
       var tensors: [Tensor?] = []
       for operand in operands {
         switch operand {
@@ -90,7 +95,7 @@ public struct PlainRunner: Sendable {
       throw Diagnostic(.unsupported, "\(opaque.qualifiedName): prunec cannot execute this operator", at: .node(label))
     }
     var outer: [String: RuntimeValue] = [:]
-    for capture in node.captures { outer[module[capture].name] = values[capture.index] }
+    for (capture, value) in captured { outer[module[capture].name] = value }
     return try Subgraphs(runner: self, node: named, outer: outer, label: label).run(operands, &random)
   }
 

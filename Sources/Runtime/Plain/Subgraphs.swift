@@ -12,6 +12,7 @@ struct Subgraphs {
     switch (node.domain, node.type) {
     case ("", "If"): return try choose(operands, &random)
     case ("", "Loop"): return try loop(operands, &random)
+    case ("", "SequenceMap"): return try mapSequences(operands)
     case ("", "Scan"): return try scan(operands, &random)
     case (let domain, let type):
       if let function = runner.source?.functions.first(where: { $0.domain == domain && $0.type == type }) {
@@ -129,6 +130,9 @@ struct Subgraphs {
     func numbers(_ name: String) -> [Int]? {
       if case .ints(let list)? = node.attributes.first(where: { $0.name == name })?.value { list } else { nil }
     }
+    guard runner.module.opset >= 9 else {
+      throw Diagnostic(.unsupported, "Scan: the form of operator set 8 cannot be executed", at: .node(label))
+    }
     guard case .int(let scanned)? = node.attributes.first(where: { $0.name == "num_scan_inputs" })?.value,
       (1...max(1, operands.count)).contains(scanned)
     else { throw failure("num_scan_inputs is missing or wrong") }
@@ -178,6 +182,31 @@ struct Subgraphs {
       outputs.append(.tensor(try stacked(isReversed ? pieces.reversed() : pieces, axis: axis < 0 ? axis + rank : axis)))
     }
     return Self.padded(outputs, to: node.outputs.count)
+  }
+
+  // MARK: - Sequences
+
+  /// The body once per place of the sequences; operands that are no sequences are the same each time.
+  private func mapSequences(_ operands: [RuntimeValue?]) throws(Diagnostic) -> [RuntimeValue?] {
+    guard case .sequence(let first, _)?? = operands.first else { throw failure("the first operand is not a sequence") }
+    let body = try body("body")
+    var collected = [[Tensor]](repeating: [], count: body.outputCount)
+    for place in first.indices {
+      var inputs: [RuntimeValue] = []
+      for operand in operands {
+        if case .sequence(let tensors, _)? = operand {
+          guard tensors.indices.contains(place) else { throw failure("the sequences have different lengths") }
+          inputs.append(.tensor(tensors[place]))
+        } else {
+          inputs.append(operand ?? .absent)
+        }
+      }
+      for (index, result) in try body.run(inputs).enumerated() {
+        guard let tensor = result.tensor else { throw failure("what the body returns must be tensors") }
+        collected[index].append(tensor)
+      }
+    }
+    return Self.padded(collected.map { .sequence($0, $0.first?.element ?? .f32) }, to: node.outputs.count)
   }
 
   // MARK: - Functions

@@ -1,0 +1,63 @@
+// What the files of this target share: the table of functions that each instruction set fills.
+#ifndef PRUNEC_KERNELS_INTERNAL_H
+#define PRUNEC_KERNELS_INTERNAL_H
+
+#include "include/kernels.h"
+
+#define PK_INLINE static inline __attribute__((always_inline, unused))
+
+/// The value of a half-precision number.
+PK_INLINE float pk_float_from_half(uint16_t half) {
+  const uint32_t sign = (uint32_t)(half & 0x8000) << 16, magnitude = half & 0x7fff;
+  union {
+    uint32_t bits;
+    float value;
+  } number;
+  if (magnitude >= 0x7c00) {
+    number.bits = (magnitude << 13) | 0x7f800000 | (magnitude > 0x7c00 ? 0x400000 : 0);
+  } else if (magnitude >= 0x400) {
+    number.bits = (magnitude << 13) + ((127 - 15) << 23);
+  } else {
+    number.value = (float)magnitude * 5.9604644775390625e-8f;  // 2⁻²⁴
+  }
+  number.bits |= sign;
+  return number.value;
+}
+
+/// The nearest half-precision number, halves to even.
+PK_INLINE uint16_t pk_half_from_float(float value) {
+  union {
+    float value;
+    uint32_t bits;
+  } number = {.value = value};
+  const uint16_t sign = (uint16_t)((number.bits >> 16) & 0x8000);
+  number.bits &= 0x7fffffff;
+  if (number.bits > 0x7f800000) return (uint16_t)(sign | 0x7e00 | ((number.bits >> 13) & 0x3ff));
+  if (number.bits >= 0x477ff000) return (uint16_t)(sign | 0x7c00);
+  if (number.bits < 0x38800000) {  // a subnormal half: adding 1/2 leaves units of 2⁻²⁴
+    number.value += 0.5f;
+    return (uint16_t)(sign | (number.bits - 0x3f000000));
+  }
+  number.bits += 0xfff + ((number.bits >> 13) & 1);
+  return (uint16_t)(sign | ((number.bits - ((127 - 15) << 23)) >> 13));
+}
+
+typedef struct pk_kernels {
+  size_t panel_columns;
+  double (*peak_operations)(size_t repeats);
+  void (*pack_b)(size_t, size_t, const float *, size_t, size_t, size_t, size_t, float *);
+  size_t (*gemm_scratch_size)(const pk_gemm *);
+  void (*gemm_run)(const pk_gemm *, size_t, size_t, size_t, size_t, float *);
+  void (*unary_run)(pk_unary, float, float, const float *, float *, size_t);
+} pk_kernels;
+
+extern const pk_kernels pk_kernels_portable;
+#if defined(__x86_64__)
+extern const pk_kernels pk_kernels_avx2;
+extern const pk_kernels pk_kernels_avx512;
+#endif
+#if defined(__aarch64__)
+extern const pk_kernels pk_kernels_neon;
+#endif
+
+#endif

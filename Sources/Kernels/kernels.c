@@ -1,0 +1,131 @@
+// Chooses the instruction set and passes every public call to its table.
+#include "internal.h"
+
+#include <stdatomic.h>
+#include <time.h>
+
+static const pk_kernels *table_of(pk_isa isa) {
+  switch (isa) {
+    case PK_ISA_PORTABLE:
+      return &pk_kernels_portable;
+    case PK_ISA_NEON:
+#if defined(__aarch64__)
+      return &pk_kernels_neon;
+#else
+      return NULL;
+#endif
+    case PK_ISA_AVX2:
+#if defined(__x86_64__)
+      if (__builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma") && __builtin_cpu_supports("f16c")) return &pk_kernels_avx2;
+#endif
+      return NULL;
+    case PK_ISA_AVX512:
+#if defined(__x86_64__)
+      if (__builtin_cpu_supports("avx512f") && __builtin_cpu_supports("avx512bw") && __builtin_cpu_supports("avx512dq") &&
+          __builtin_cpu_supports("avx512vl") && __builtin_cpu_supports("bmi2"))
+        return &pk_kernels_avx512;
+#endif
+      return NULL;
+  }
+  return NULL;
+}
+
+static _Atomic(int) chosen_isa = -1;
+
+static pk_isa best_isa(void) {
+  for (int isa = PK_ISA_AVX512; isa > PK_ISA_PORTABLE; isa--)
+    if (table_of((pk_isa)isa) != NULL) return (pk_isa)isa;
+  return PK_ISA_PORTABLE;
+}
+
+pk_isa pk_get_isa(void) {
+  int isa = atomic_load_explicit(&chosen_isa, memory_order_relaxed);
+  if (isa < 0) {
+    isa = (int)best_isa();
+    atomic_store_explicit(&chosen_isa, isa, memory_order_relaxed);
+  }
+  return (pk_isa)isa;
+}
+
+bool pk_set_isa(pk_isa isa) {
+  if (table_of(isa) == NULL) return false;
+  atomic_store_explicit(&chosen_isa, (int)isa, memory_order_relaxed);
+  return true;
+}
+
+const char *pk_isa_name(pk_isa isa) {
+  switch (isa) {
+    case PK_ISA_PORTABLE:
+      return "portable";
+    case PK_ISA_NEON:
+      return "neon";
+    case PK_ISA_AVX2:
+      return "avx2";
+    case PK_ISA_AVX512:
+      return "avx512";
+  }
+  return "unknown";
+}
+
+/// The table in use.
+static const pk_kernels *active(void) {
+  switch (pk_get_isa()) {
+#if defined(__x86_64__)
+    case PK_ISA_AVX512:
+      return &pk_kernels_avx512;
+    case PK_ISA_AVX2:
+      return &pk_kernels_avx2;
+#endif
+#if defined(__aarch64__)
+    case PK_ISA_NEON:
+      return &pk_kernels_neon;
+#endif
+    default:
+      return &pk_kernels_portable;
+  }
+}
+
+static double now_in_seconds(void) {
+  struct timespec now;
+  timespec_get(&now, TIME_UTC);
+  return (double)now.tv_sec + 1e-9 * (double)now.tv_nsec;
+}
+
+double pk_measure_peak(double seconds) {
+  const pk_kernels *kernels = active();
+  double best = 0;
+  const double start = now_in_seconds();
+  do {
+    const double before = now_in_seconds();
+    const double operations = kernels->peak_operations(20000);
+    const double rate = operations / (now_in_seconds() - before);
+    if (rate > best) best = rate;
+  } while (now_in_seconds() - start < seconds);
+  return best;
+}
+
+size_t pk_panel_columns(void) { return active()->panel_columns; }
+
+size_t pk_panel_count(size_t n) {
+  const size_t columns = pk_panel_columns();
+  return n / columns + (n % columns != 0);
+}
+
+size_t pk_packed_b_size(size_t k, size_t n) { return k * pk_panel_count(n) * pk_panel_columns(); }
+
+void pk_pack_b(
+    size_t k, size_t n, const float *b, size_t row_stride, size_t column_stride, size_t first_panel, size_t end_panel,
+    float *packed) {
+  active()->pack_b(k, n, b, row_stride, column_stride, first_panel, end_panel, packed);
+}
+
+size_t pk_gemm_scratch_size(const pk_gemm *problem) { return active()->gemm_scratch_size(problem); }
+
+void pk_gemm_run(
+    const pk_gemm *problem, size_t first_row, size_t end_row, size_t first_panel, size_t end_panel, float *scratch) {
+  active()->gemm_run(problem, first_row, end_row, first_panel, end_panel, scratch);
+}
+
+void pk_unary_run(pk_unary function, float first, float second, const float *from, float *to, size_t count) {
+  active()->unary_run(function, first, second, from, to, count);
+}

@@ -1,0 +1,36 @@
+// The vector primitives for AVX2 with FMA and F16C: 8 floats, 16 registers.
+#include <immintrin.h>
+
+#define TILE_ROWS_LIMIT 6
+#define PANEL_VECTORS_LIMIT 2
+enum { LANES = 8, PANEL_VECTORS = PANEL_VECTORS_LIMIT, TILE_ROWS = TILE_ROWS_LIMIT };
+typedef float vf __attribute__((ext_vector_type(8)));
+typedef int32_t vi __attribute__((ext_vector_type(8)));
+typedef uint16_t vh __attribute__((ext_vector_type(8)));
+typedef float vf_unaligned __attribute__((ext_vector_type(8), aligned(4), may_alias));
+typedef vi vmask;
+
+PK_INLINE vmask mask_first(size_t count) {
+  const vi lanes = {0, 1, 2, 3, 4, 5, 6, 7};
+  return lanes < (vi)(int32_t)(count < 8 ? count : 8);
+}
+PK_INLINE vf load_masked(const float *from, vmask mask) { return (vf)_mm256_maskload_ps(from, (__m256i)mask); }
+PK_INLINE void store_masked(float *to, vmask mask, vf value) { _mm256_maskstore_ps(to, (__m256i)mask, (__m256)value); }
+PK_INLINE vf vf_fma(vf a, vf b, vf c) { return (vf)_mm256_fmadd_ps((__m256)a, (__m256)b, (__m256)c); }
+PK_INLINE vf vf_max(vf a, vf b) { return (vf)_mm256_max_ps((__m256)a, (__m256)b); }
+PK_INLINE vf vf_min(vf a, vf b) { return (vf)_mm256_min_ps((__m256)a, (__m256)b); }
+PK_INLINE vf vf_sqrt(vf a) { return (vf)_mm256_sqrt_ps((__m256)a); }
+PK_INLINE vf vf_round(vf a) { return (vf)_mm256_round_ps((__m256)a, 8); }
+PK_INLINE vf vf_floor(vf a) { return (vf)_mm256_round_ps((__m256)a, 9); }
+PK_INLINE vf vf_ceil(vf a) { return (vf)_mm256_round_ps((__m256)a, 10); }
+PK_INLINE vf vf_truncate(vf a) { return (vf)_mm256_round_ps((__m256)a, 11); }
+PK_INLINE vi vi_from_rounded(vf a) { return (vi)_mm256_cvtps_epi32((__m256)a); }
+/// a · 2^exponent for an integral exponent in -250...250.
+PK_INLINE vf vf_scale(vf a, vf exponent) {
+  const vi whole = vi_from_rounded(exponent), half = whole >> 1;
+  return a * (vf)((half + 127) << 23) * (vf)((whole - half + 127) << 23);
+}
+PK_INLINE vf vf_select(vi condition, vf yes, vf no) { return (vf)_mm256_blendv_ps((__m256)no, (__m256)yes, (__m256)condition); }
+PK_INLINE bool vi_any(vi condition) { return _mm256_movemask_ps((__m256)condition) != 0; }
+PK_INLINE vf vf_from_half(vh a) { return (vf)_mm256_cvtph_ps((__m128i)a); }
+PK_INLINE vh vf_to_half(vf a) { return (vh)_mm256_cvtps_ph((__m256)a, 8); }

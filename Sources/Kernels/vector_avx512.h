@@ -1,0 +1,32 @@
+// The vector primitives for AVX-512: 16 floats, 32 registers, masks for tails.
+#include <immintrin.h>
+
+#define TILE_ROWS_LIMIT 12
+#define PANEL_VECTORS_LIMIT 2
+enum { LANES = 16, PANEL_VECTORS = PANEL_VECTORS_LIMIT, TILE_ROWS = TILE_ROWS_LIMIT };
+typedef float vf __attribute__((ext_vector_type(16)));
+typedef int32_t vi __attribute__((ext_vector_type(16)));
+typedef uint16_t vh __attribute__((ext_vector_type(16)));
+typedef float vf_unaligned __attribute__((ext_vector_type(16), aligned(4), may_alias));
+typedef __mmask16 vmask;
+
+PK_INLINE vmask mask_first(size_t count) { return (vmask)_bzhi_u32(0xffff, (unsigned)(count < 16 ? count : 16)); }
+PK_INLINE vf load_masked(const float *from, vmask mask) { return (vf)_mm512_maskz_loadu_ps(mask, from); }
+PK_INLINE void store_masked(float *to, vmask mask, vf value) { _mm512_mask_storeu_ps(to, mask, (__m512)value); }
+PK_INLINE vf vf_fma(vf a, vf b, vf c) { return (vf)_mm512_fmadd_ps((__m512)a, (__m512)b, (__m512)c); }
+PK_INLINE vf vf_max(vf a, vf b) { return (vf)_mm512_max_ps((__m512)a, (__m512)b); }
+PK_INLINE vf vf_min(vf a, vf b) { return (vf)_mm512_min_ps((__m512)a, (__m512)b); }
+PK_INLINE vf vf_sqrt(vf a) { return (vf)_mm512_sqrt_ps((__m512)a); }
+PK_INLINE vf vf_round(vf a) { return (vf)_mm512_roundscale_ps((__m512)a, 8); }
+PK_INLINE vf vf_floor(vf a) { return (vf)_mm512_roundscale_ps((__m512)a, 9); }
+PK_INLINE vf vf_ceil(vf a) { return (vf)_mm512_roundscale_ps((__m512)a, 10); }
+PK_INLINE vf vf_truncate(vf a) { return (vf)_mm512_roundscale_ps((__m512)a, 11); }
+PK_INLINE vi vi_from_rounded(vf a) { return (vi)_mm512_cvtps_epi32((__m512)a); }
+/// a · 2^exponent for an integral exponent in -300...300, rounded once.
+PK_INLINE vf vf_scale(vf a, vf exponent) { return (vf)_mm512_scalef_ps((__m512)a, (__m512)exponent); }
+PK_INLINE vf vf_select(vi condition, vf yes, vf no) {
+  return (vf)_mm512_mask_blend_ps(_mm512_movepi32_mask((__m512i)condition), (__m512)no, (__m512)yes);
+}
+PK_INLINE bool vi_any(vi condition) { return _mm512_movepi32_mask((__m512i)condition) != 0; }
+PK_INLINE vf vf_from_half(vh a) { return (vf)_mm512_cvtph_ps((__m256i)a); }
+PK_INLINE vh vf_to_half(vf a) { return (vh)_mm512_cvtps_ph((__m512)a, 8); }

@@ -1,0 +1,47 @@
+// The vector primitives for 64-bit NEON: 4 floats, 32 registers.
+#include <arm_neon.h>
+
+#define TILE_ROWS_LIMIT 6
+#define PANEL_VECTORS_LIMIT 4
+enum { LANES = 4, PANEL_VECTORS = PANEL_VECTORS_LIMIT, TILE_ROWS = TILE_ROWS_LIMIT };
+typedef float vf __attribute__((ext_vector_type(4)));
+typedef int32_t vi __attribute__((ext_vector_type(4)));
+typedef uint16_t vh __attribute__((ext_vector_type(4)));
+typedef float vf_unaligned __attribute__((ext_vector_type(4), aligned(4), may_alias));
+typedef size_t vmask;
+
+PK_INLINE vmask mask_first(size_t count) { return count < 4 ? count : 4; }
+PK_INLINE vf load_masked(const float *from, vmask mask) {
+  vf value = 0;
+  if (mask > 0) value.x = from[0];
+  if (mask > 1) value.y = from[1];
+  if (mask > 2) value.z = from[2];
+  if (mask > 3) value.w = from[3];
+  return value;
+}
+PK_INLINE void store_masked(float *to, vmask mask, vf value) {
+  if (mask > 0) to[0] = value.x;
+  if (mask > 1) to[1] = value.y;
+  if (mask > 2) to[2] = value.z;
+  if (mask > 3) to[3] = value.w;
+}
+PK_INLINE vf vf_fma(vf a, vf b, vf c) { return (vf)vfmaq_f32((float32x4_t)c, (float32x4_t)a, (float32x4_t)b); }
+PK_INLINE vf vf_max(vf a, vf b) { return (vf)vmaxq_f32((float32x4_t)a, (float32x4_t)b); }
+PK_INLINE vf vf_min(vf a, vf b) { return (vf)vminq_f32((float32x4_t)a, (float32x4_t)b); }
+PK_INLINE vf vf_sqrt(vf a) { return (vf)vsqrtq_f32((float32x4_t)a); }
+PK_INLINE vf vf_round(vf a) { return (vf)vrndnq_f32((float32x4_t)a); }
+PK_INLINE vf vf_floor(vf a) { return (vf)vrndmq_f32((float32x4_t)a); }
+PK_INLINE vf vf_ceil(vf a) { return (vf)vrndpq_f32((float32x4_t)a); }
+PK_INLINE vf vf_truncate(vf a) { return (vf)vrndq_f32((float32x4_t)a); }
+PK_INLINE vi vi_from_rounded(vf a) { return (vi)vcvtnq_s32_f32((float32x4_t)a); }
+/// a · 2^exponent for an integral exponent in -250...250.
+PK_INLINE vf vf_scale(vf a, vf exponent) {
+  const vi whole = vi_from_rounded(exponent), half = whole >> 1;
+  return a * (vf)((half + 127) << 23) * (vf)((whole - half + 127) << 23);
+}
+PK_INLINE vf vf_select(vi condition, vf yes, vf no) {
+  return (vf)vbslq_f32((uint32x4_t)condition, (float32x4_t)yes, (float32x4_t)no);
+}
+PK_INLINE bool vi_any(vi condition) { return vmaxvq_u32((uint32x4_t)condition) != 0; }
+PK_INLINE vf vf_from_half(vh a) { return (vf)vcvt_f32_f16((float16x4_t)a); }
+PK_INLINE vh vf_to_half(vf a) { return (vh)vcvt_f16_f32((float32x4_t)a); }
