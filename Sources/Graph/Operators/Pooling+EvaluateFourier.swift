@@ -53,7 +53,9 @@ extension Pooling {
   static func evaluateShortTimeFourier(_ context: inout EvaluationContext) throws(Diagnostic) {
     let signal = try context.input(0)
     let shape = try context.outputShape()
-    guard let step = try context.input(1).scalarWhole, step > 0 else { throw context.failure("frame_step is not one positive number") }
+    guard let step = try context.input(1).scalarWhole, step > 0 else {
+      throw context.failure("frame_step is not one positive number")
+    }
     let window = context.optional(2)?.reals
     let length = window?.count ?? context.optional(3)?.scalarWhole ?? signal.shape[1]
     let parts = signal.shape[2]

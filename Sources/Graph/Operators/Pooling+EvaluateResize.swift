@@ -82,7 +82,8 @@ private struct AxisResizer {
   }
 
   /// The curve stretched over as many numbers as are squeezed into one, shares summing up to one.
-  private func spread(_ base: Int, _ part: Double, support: Double, _ curve: (Double) -> Double) -> [(index: Int, share: Double)] {
+  private func spread(_ base: Int, _ part: Double, support: Double, _ curve: (Double) -> Double) -> [(index: Int, share: Double)]
+  {
     let narrow = min(scale, 1)
     let reach = Int(min((support / narrow).rounded(.up), Double(2 * extent) + 2 * support))
     let taps = (-reach...reach + 1).map { (index: base + $0, share: curve((Double($0) - part) * narrow)) }
@@ -137,7 +138,8 @@ extension Pooling {
     var outside = [[Bool]](repeating: [], count: data.rank)
     for (at, axis) in axes.enumerated() {
       let resizer = AxisResizer(
-        mode: mode == "bilinear" ? "linear" : mode, nearest: isOld ? "floor" : attributes.string(.nearestMode) ?? "round_prefer_floor",
+        mode: mode == "bilinear" ? "linear" : mode,
+        nearest: isOld ? "floor" : attributes.string(.nearestMode) ?? "round_prefer_floor",
         coordinates: coordinates, cubic: Double(attributes.float(.cubicCoefficientA) ?? -0.75),
         excludesOutside: attributes.flag(.excludeOutside), antialias: attributes.flag(.antialias), extent: extents[axis],
         target: shape[axis], scale: scales[at],
