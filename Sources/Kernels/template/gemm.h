@@ -1,9 +1,9 @@
 // The product of matrices: tiles of up to TILE_ROWS × PANEL_VECTORS vectors of C held in registers, over A's rows as they lie in memory
-// (copied to a block without aliasing rows where they do not lie well) and panels of packed B.
+// and panels of packed B.
 
 enum {
   PANEL_COLUMNS = LANES * PANEL_VECTORS,
-  DEPTH_BLOCK = 512,          // rows of a B panel that stay in the L1 and L2 caches while the tiles of a block of rows pass
+  DEPTH_BLOCK = 1024,         // rows of a B panel that stay in the L1 and L2 caches while the tiles of a block of rows pass
   BLOCK_FLOATS = 96 * 1024,   // of A per block of rows: some of the L2 cache
   WIDE_PANELS = 4,                        // panels taken at once for few rows
   TILE_SUMS = TILE_ROWS * PANEL_VECTORS,  // vectors of C in registers
@@ -225,11 +225,10 @@ PK_INLINE void add_products(
 #pragma clang loop unroll(full)
     for (int row = 0; row < rows; row++) {
       const float *base = row < 3 ? a0 : row < 6 ? a3 : row < 9 ? a6 : a9;
-      const vf value = base[(size_t)(row % 3) * a_row_stride];
+      const vf value = base[(size_t)(row % 3) * a_row_stride + i];
 #pragma clang loop unroll(full)
       for (int v = 0; v < vectors; v++) sums[row * vectors + v] = vf_fma(value, columns[v], sums[row * vectors + v]);
     }
-    a0++, a3++, a6++, a9++;
     b += (vectors < PANEL_VECTORS ? vectors : PANEL_VECTORS) * LANES;
   }
 }
@@ -249,6 +248,12 @@ PK_INLINE void tile(
     for (int row = 0; row < rows; row++)
 #pragma clang loop unroll(full)
       for (int v = 0; v < vectors; v++) sums[row * vectors + v] = load(partial + (row * vectors + v) * LANES);
+  }
+  if (last && k >= 64) {  // C's lines arrive while the sums are made
+#pragma clang loop unroll(full)
+    for (int row = 0; row < rows; row++)
+#pragma clang loop unroll(full)
+      for (int v = 0; v < vectors; v++) __builtin_prefetch(out->c + (size_t)row * out->c_row_stride + v * LANES, 1);
   }
   add_products(rows, vectors, k, a, a_row_stride, b, panel_stride, sums);
   if (last) {
@@ -426,7 +431,7 @@ PK_INLINE size_t partial_size(size_t k) { return k > DEPTH_BLOCK ? block_rows(k)
 
 // ---- The whole product
 
-/// A's rows must be copied when they are not contiguous or lie so that a tile's rows share cache sets.
+/// Rows of A that are not contiguous are copied block by block; others are read where they lie.
 PK_INLINE bool needs_copy(const pk_gemm *problem) {
   return problem->a_column_stride != 1 && problem->k > 1;
 }
