@@ -31,10 +31,11 @@ extension AttributeName {
     case .activations, .valueStrings: [.strings]
     case .alpha, .beta, .bias, .clip, .cubicCoefficientA, .epsilon, .extrapolationValue, .gamma, .high, .lambd, .low,
       .maskFilterValue,
-      .mean, .momentum, .negSlope, .queryKeyNormEpsilon, .ratio, .scaleBaseAttribute, .seed, .softcap, .spatialScale, .theta,
+      .mean, .momentum, .negSlope, .queryKeyNormEpsilon, .ratio, .scaleBaseAttribute, .softcap, .spatialScale, .theta,
       .valueFloat:
       [.float]
     case .scale: [.float, .floats]
+    case .seed: [.float, .int]
     case .activationAlpha, .activationBeta, .activationParameters, .scales, .valueFloats: [.floats]
     case .border: [.floats, .float, .ints]
     case .allowzero, .antialias, .alignCorners, .axis, .batchAxis, .batchDims, .bits, .accuracyLevel, .causal, .keyValueBits,

@@ -11,7 +11,7 @@ enum NumberFormat {
     case .f8e4m3fn, .f8e4m3fnuz, .f8e5m2, .f8e5m2fnuz, .f8e8m0:
       SmallFloat(element).map { format in data.numbers(as: UInt8.self).map { format.value($0) } } ?? []
     case .f4e2m1: SmallFloat(element).map { format in codes(data, bits: 4, count: count).map { format.value($0) } } ?? []
-    case .u64: data.numbers(as: UInt64.self).map(Double.init)
+    case .u64: data.numbers(as: UInt64.self).map { Double($0) }
     case .i8, .i16, .i32, .i64, .u8, .u16, .u32, .i4, .u4, .i2, .u2, .bool:
       wholes(data, as: element, count: count).map(Double.init)
     case .c64, .c128, .string, .unknown: []

@@ -119,10 +119,12 @@ extension Reshaping {
     guard block > 0, let result = solver.type(ofOutput: 0), result.rank == 4, solver.axes(ofInput: 0).count == 4 else {
       return solver.freezeNode(.neighbourhood)
     }
-    Self.spaceRule.apply(to: solver, sizes: ["b": block, "d": block])
+    let rule = node.attributes.string(.mode) == "CRD" ? Self.columnFirstSpaceRule : Self.spaceRule
+    rule.apply(to: solver, sizes: ["b": block, "d": block])
   }
 
   static let depthFirstRule: AxisRule = "n (#b #d c) !h !w -> n c !y !x"
   static let columnFirstRule: AxisRule = "n (c #b #d) !h !w -> n c !y !x"
   static let spaceRule: AxisRule = "n c !h !w -> n (#b #d c) !y !x"
+  static let columnFirstSpaceRule: AxisRule = "n c !h !w -> n (c #b #d) !y !x"
 }

@@ -30,7 +30,9 @@ extension Reshaping {
       let shape = try context.outputShape()
       let size = context.attributes.int(.blocksize) ?? 1
       let split = [input.shape[0], input.shape[1], shape[2], size, shape[3], size]
-      context.set(0, input.reshaped(split).transposed([0, 3, 5, 1, 2, 4]).reshaped(shape))
+      let isColumnFirst = context.attributes.string(.mode) == "CRD"
+      let moved = input.reshaped(split).transposed(isColumnFirst ? [0, 1, 3, 5, 2, 4] : [0, 3, 5, 1, 2, 4])
+      context.set(0, moved.reshaped(shape))
     }
   }
 }
