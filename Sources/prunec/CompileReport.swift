@@ -18,7 +18,8 @@ struct CompileReport {
   private let console: Console
 
   init(
-    _ compilation: Compilation, _ file: ModelFile, _ request: CompileRequest, written: Int?, outcome: ProofOutcome?, timing: Timing, _ console: Console
+    _ compilation: Compilation, _ file: ModelFile, _ request: CompileRequest, written: Int?, outcome: ProofOutcome?,
+    timing: Timing, _ console: Console
   ) throws(Diagnostic) {
     guard let summary = CompileSummary(compilation), let solution = compilation.solution, let plan = compilation.plan else {
       throw Diagnostic(.unsupported, "the compile ended without a plan; please report this", file: file.path)
@@ -61,7 +62,8 @@ struct CompileReport {
     switch outcome {
     case nil: nil
     case .compared(let proof)?: proof.line
-    case .impossible(let error)?: console.warning("Not proved: the models could not be run to compare them (\(Wording.name(error.description)))")
+    case .impossible(let error)?:
+      console.warning("Not proved: the models could not be run to compare them (\(Wording.name(error.description)))")
     }
   }
 

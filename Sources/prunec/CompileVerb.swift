@@ -106,7 +106,8 @@ struct CompileVerb {
     }
     let source = file.document?.model
     let run = ProofRun(
-      solution: solution, plan: plan, smaller: compilation.module, sources: (source, source), threads: try Threads.count(invocation))
+      solution: solution, plan: plan, smaller: compilation.module, sources: (source, source),
+      threads: try Threads.count(invocation))
     let outcome =
       if invocation.has(.inputs) {
         run.outcome(on: try ModelInputs.read(invocation, file, seed: request.seed))

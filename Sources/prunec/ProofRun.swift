@@ -68,13 +68,15 @@ extension Proof {
   /// One line for a report.
   var line: String {
     let figure = String(format: "%.1e", worst)
-    return "Proved: the original, run on the kept indices only, gives the same outputs (largest difference \(figure), \(compared) values compared)."
+    return
+      "Proved: the original, run on the kept indices only, gives the same outputs (largest difference \(figure), \(compared) values compared)."
   }
 
   /// What to throw where the two differ.
   var refusal: Diagnostic {
     let found = faults.prefix(3).map { Wording.name($0.summary) }.joined(separator: "; ")
     return Diagnostic(
-      .refused, compared == 0 ? "nothing could be compared" : "the smaller model computes something else than the plan says: \(found)")
+      .refused,
+      compared == 0 ? "nothing could be compared" : "the smaller model computes something else than the plan says: \(found)")
   }
 }

@@ -1,5 +1,5 @@
-import Foundation
 import Formats
+import Foundation
 import Graph
 import Passes
 
@@ -16,7 +16,9 @@ struct VerifyVerb {
   /// True when the smaller model is what the plan makes of the original.
   func run() throws(Diagnostic) -> Bool {
     let (path, smallerPath) = (try invocation.model(), try invocation.operand(1))
-    guard let planPath = invocation.text(.plan) else { throw Diagnostic(.usage, "--plan is missing: prunec \(invocation.verb.usage)") }
+    guard let planPath = invocation.text(.plan) else {
+      throw Diagnostic(.usage, "--plan is missing: prunec \(invocation.verb.usage)")
+    }
     let solved = try SolvedModel.read(path, console)
     let smaller = try ModelFile.read(smallerPath)
     let plan: Plan
@@ -54,7 +56,8 @@ struct VerifyVerb {
       let outputs = proof.outputs.map { Json.object([("name", .text($0.name)), ("error", .number($0.error))]) }
       let faults = proof.faults.map { Json.object([("name", .text($0.name)), ("message", .text($0.summary))]) }
       let fields: [(String, Json)] = [
-        ("ok", .bool(proof.isProved)), ("values", .integer(proof.compared)), ("outputs", .array(outputs)), ("faults", .array(faults)),
+        ("ok", .bool(proof.isProved)), ("values", .integer(proof.compared)), ("outputs", .array(outputs)),
+        ("faults", .array(faults)),
       ]
       try console.report(Json.object(fields).text() + "\n")
     } else if !console.isQuiet {

@@ -103,7 +103,9 @@ struct MaskedGraph {
       if rule.spreadOutputs.contains(index) {
         for (axis, positions) in spread.reversed() {
           let constant = constant(Tensor(wholes: positions, .i64, [positions.count]))
-          steps.append { Node(.indexing(.gather), inputs: [$0, constant], outputs: [], attributes: Attributes([.init(.axis, .int(axis))])) }
+          steps.append {
+            Node(.indexing(.gather), inputs: [$0, constant], outputs: [], attributes: Attributes([.init(.axis, .int(axis))]))
+          }
         }
       }
       if rule.positionOutput == index, let list = spread.first.flatMap({ entry in keptList(original, entry.axis) }) {
@@ -202,7 +204,8 @@ struct MaskedGraph {
     for index in list { counts[index / size] += 1 }
     let left = counts.indices.filter { counts[$0] > 0 }
     guard let first = left.first, left.allSatisfy({ counts[$0] == counts[first] }) else {
-      throw Diagnostic(.refused, "\(node.operation.textName): groups keep different numbers of channels", at: .node(module.label(of: node)))
+      throw Diagnostic(
+        .refused, "\(node.operation.textName): groups keep different numbers of channels", at: .node(module.label(of: node)))
     }
     return (length == channels ? list : left, left.count)
   }
@@ -242,7 +245,8 @@ extension MaskedGraph {
     case .attention: return Rule()
     case .normalisation(let norm):
       switch norm {
-      case .batchNorm: return attributes.flag(.trainingMode) ? Rule(axes: [0] + Array(2..<max(2, rank)), spreadOutputs: [0]) : Rule()
+      case .batchNorm:
+        return attributes.flag(.trainingMode) ? Rule(axes: [0] + Array(2..<max(2, rank)), spreadOutputs: [0]) : Rule()
       case .groupNorm: return Rule(axes: [1], spreadOutputs: [0], groups: attributes.int(.numGroups) ?? 1)
       case .hardmax, .logSoftmax, .softmax:
         let isNew = module.opset >= 13
@@ -257,7 +261,7 @@ extension MaskedGraph {
       case .lpNorm: return Rule(axes: positive([attributes.int(.axis) ?? -1]), spreadOutputs: [0])
       case .meanVarianceNorm: return Rule(axes: positive(attributes.ints(.axes) ?? [0, 2, 3]), spreadOutputs: [0])
       case .localResponseNorm: return Rule(axes: [1], spreadOutputs: [0])
-      case .embedLayerNorm: throw refusal
+      case .embedLayerNorm, .quantisedSoftmax: throw refusal
       }
     case .reduction(let reduction):
       switch reduction {
@@ -277,8 +281,10 @@ extension MaskedGraph {
       }
     case .pooling(let pooling):
       switch pooling {
-      case .globalAveragePool, .globalLpPool, .globalMaxPool: return Rule(axes: Array(2..<max(2, rank)))
-      case .averagePool, .gridSample, .lpPool, .maxPool, .maxRoiPool, .resize, .roiAlign, .upsample, .affineGrid, .dft, .maxUnpool, .stft:
+      case .globalAveragePool, .globalLpPool, .globalMaxPool, .quantisedGlobalAveragePool:
+        return Rule(axes: Array(2..<max(2, rank)))
+      case .averagePool, .gridSample, .lpPool, .maxPool, .maxRoiPool, .resize, .roiAlign, .upsample, .affineGrid, .dft,
+        .maxUnpool, .quantisedAveragePool, .stft:
         return Rule()
       }
     case .indexing(.gather): return Rule(zeroedWith: [0])

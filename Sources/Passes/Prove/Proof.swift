@@ -36,7 +36,8 @@ public struct Proof: Sendable {
   /// tolerance, because differences of large numbers magnify rounding.
   /// Throws where one of the models cannot be executed, or a masked operator has no rule.
   public static func run(
-    solution: Solution, plan: Plan, smaller: Module, sources: (original: NamedModel?, smaller: NamedModel?), inputs: [RuntimeValue],
+    solution: Solution, plan: Plan, smaller: Module, sources: (original: NamedModel?, smaller: NamedModel?),
+    inputs: [RuntimeValue],
     threads: Int, tolerance: Double = defaultTolerance
   ) throws(Diagnostic) -> Proof {
     let kept = KeptIndices(solution: solution, plan: plan)
@@ -44,7 +45,8 @@ public struct Proof: Sendable {
     var left = try Stepper(masked, source: sources.original, inputs: inputs, threads: threads)
     var right = try Stepper(smaller, source: sources.smaller, inputs: inputs, threads: threads)
     let byName = Dictionary(
-      solution.module.values.indices.map { (solution.module.values[$0].name, ValueID($0)) }, uniquingKeysWith: { first, _ in first })
+      solution.module.values.indices.map { (solution.module.values[$0].name, ValueID($0)) },
+      uniquingKeysWith: { first, _ in first })
     var faults: [Difference] = []
     var compared = 0
     while let step = try left.advance() {

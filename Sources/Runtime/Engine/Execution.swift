@@ -76,9 +76,13 @@ struct Execution {
     case .made?: return made[id]
     case .buffer(let operand)?:
       let type = program.module[id].type
-      guard let shape = type.staticShape, let count = Tensor.count(shape), let bytes = type.element.byteCount(of: count) else { return nil }
+      guard let shape = type.staticShape, let count = Tensor.count(shape), let bytes = type.element.byteCount(of: count) else {
+        return nil
+      }
       let store = ByteStore(adopting: frame.bytes(operand), count: bytes) { _, _ in }
-      guard let data = TensorData(store, range: 0..<bytes), let tensor = Tensor(type.element, shape, data: data) else { return nil }
+      guard let data = TensorData(store, range: 0..<bytes), let tensor = Tensor(type.element, shape, data: data) else {
+        return nil
+      }
       return .tensor(isLasting ? Self.copy(tensor) : tensor)
     case nil: return nil
     }

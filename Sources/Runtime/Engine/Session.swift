@@ -106,4 +106,3 @@ public struct ProgramSummary: Sendable {
     leastActivationBytes = program.leastArenaBytes
   }
 }
-
