@@ -91,8 +91,8 @@ enum Verb: String, CaseIterable, Sendable {
       """
     case .bench:
       """
-      Runs the model for about two seconds and gives the median time of a run with the tenth and ninetieth percentile. With --vs, the two
-      models take turns, so that what else the machine does disturbs both alike.
+      Runs the model for about two seconds and gives the median time of a run with the tenth and ninetieth percentile.
+      With --vs, the two models take turns, so that what else the machine does disturbs both alike.
       """
     case .verify:
       """

@@ -56,12 +56,13 @@ struct MaskedGraph {
     let touched = (node.inputs + node.outputs).contains { $0.map(isPruned) ?? false } || node.captures.contains(where: isPruned)
     guard touched else { return nodes.append(node) }
     let rule = try rule(for: node)
+    let original = node
     var node = node
     for (operand, input) in node.inputs.enumerated() {
       guard let input, !(rule.zeroedWith.contains(operand)) else { continue }
       exposed.insert(input)
     }
-    var spread: [(axis: Int, positions: [Int])] = []
+    var spread: [(axis: Int, list: [Int], positions: [Int])] = []
     if let data = node.inputs.first.flatMap({ $0 }) {
       for axis in rule.axes {
         guard let list = kept(data, axis), let length = extent(data, axis) else { continue }
@@ -72,10 +73,10 @@ struct MaskedGraph {
           guard own >= 0, operand == 0 || extentNow(input, own) == length else { continue }
           node.inputs[operand] = gather(input, list, axis: own)
         }
-        spread.append((axis, Self.places(of: list, among: length)))
+        spread.append((axis, list, Self.places(of: list, among: length)))
       }
     }
-    if let groups = rule.groups, let (scale, count) = try keptGroups(node, groups) {
+    if let groups = rule.groups, let (scale, count) = try keptGroups(original, groups) {
       node.attributes[.numGroups] = .int(count)
       for operand in [1, 2] where scale != nil {
         if let input = node.inputs[operand], let scale { node.inputs[operand] = gather(input, scale, axis: 0) }
@@ -94,21 +95,21 @@ struct MaskedGraph {
   }
 
   /// Adds a node, then spreads its results to the old places and zeroes what is removed.
-  private mutating func finish(_ original: Node, _ rule: Rule, _ spread: [(axis: Int, positions: [Int])]) {
+  private mutating func finish(_ original: Node, _ rule: Rule, _ spread: [(axis: Int, list: [Int], positions: [Int])]) {
     var node = original
     var after: [Node] = []
     for (index, output) in original.outputs.enumerated() {
       guard let output else { continue }
       var steps: [(ValueID) -> Node] = []
       if rule.spreadOutputs.contains(index) {
-        for (axis, positions) in spread.reversed() {
+        for (axis, _, positions) in spread.reversed() {
           let constant = constant(Tensor(wholes: positions, .i64, [positions.count]))
           steps.append {
             Node(.indexing(.gather), inputs: [$0, constant], outputs: [], attributes: Attributes([.init(.axis, .int(axis))]))
           }
         }
       }
-      if rule.positionOutput == index, let list = spread.first.flatMap({ entry in keptList(original, entry.axis) }) {
+      if rule.positionOutput == index, let list = spread.first?.list {
         let constant = constant(Tensor(wholes: list, .i64, [list.count]))
         steps.append { Node(.indexing(.gather), inputs: [constant, $0], outputs: []) }
       }
@@ -132,8 +133,6 @@ struct MaskedGraph {
     nodes += after
   }
 
-  private func keptList(_ node: Node, _ axis: Int) -> [Int]? { node.inputs.first.flatMap { $0 }.flatMap { kept($0, axis) } }
-
   /// For every old index, where what is kept of it (or of one before it) stands among the kept.
   private static func places(of list: [Int], among count: Int) -> [Int] {
     var place = 0
@@ -155,7 +154,7 @@ struct MaskedGraph {
   }
 
   private mutating func fresh(_ like: ValueID) -> ValueID {
-    module.add(Value(name: "\(module[like].name)//masked\(module.values.count)", type: solution.inferred.types[like.index]))
+    module.add(Value(name: "\(module[like].name)//masked\(module.values.count)", type: module[like].type))
   }
 
   private mutating func constant(_ tensor: Tensor) -> ValueID {
