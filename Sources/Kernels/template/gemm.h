@@ -429,10 +429,16 @@ static void rows_times_panels(
   }
 }
 
-/// Rows per block of A for depth k: a multiple of TILE_ROWS.
+/// Rows per block of A for depth k: a multiple of TILE_ROWS. Even where k is great, B should serve several tiles each time it streams by.
 PK_INLINE size_t block_rows(size_t k) {
   const size_t rows = BLOCK_FLOATS / (k + 1) / TILE_ROWS * TILE_ROWS;
-  return rows < TILE_ROWS ? TILE_ROWS : rows > 20 * TILE_ROWS ? 20 * TILE_ROWS : rows;
+  return rows < 60 ? 60 : rows > 20 * TILE_ROWS ? 20 * TILE_ROWS : rows;
+}
+
+/// Rows per block when `rows` are cut into as few and as equal blocks as can be.
+PK_INLINE size_t even_block_rows(size_t rows, size_t k) {
+  const size_t blocks = quotient_up(rows, block_rows(k));
+  return least(quotient_up(quotient_up(rows, blocks), TILE_ROWS) * TILE_ROWS, block_rows(k));
 }
 
 /// Row stride of a copied block: an odd number of 64-byte lines, so that the rows of a tile fall into different cache sets.
@@ -471,9 +477,7 @@ static void gemm_run(
   end_row = least(end_row, problem->m);
   end_panel = least(end_panel, quotient_up(problem->n, PANEL_COLUMNS));
   if (first_row >= end_row || first_panel >= end_panel) return;
-  // As few and as equal blocks as can be.
-  const size_t blocks = quotient_up(end_row - first_row, height);
-  const size_t even = quotient_up(quotient_up(end_row - first_row, blocks), TILE_ROWS) * TILE_ROWS;
+  const size_t even = even_block_rows(end_row - first_row, k);
   for (size_t row = first_row; row < end_row; row += even) {
     const size_t rows = least(even, end_row - row);
     const panel_product product = {
