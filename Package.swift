@@ -13,7 +13,7 @@ let package = Package(
     .target(name: "Kernels", linkerSettings: [.linkedLibrary("m", .when(platforms: [.linux]))]),
     .target(name: "Graph", swiftSettings: strict),
     .target(name: "Formats", dependencies: ["Graph"], swiftSettings: strict),
-    .target(name: "Passes", dependencies: ["Graph", "Formats"], swiftSettings: strict),
+    .target(name: "Passes", dependencies: ["Graph", "Formats", "Runtime"], swiftSettings: strict),
     .target(name: "Runtime", dependencies: ["Graph", "Formats", "Kernels"], swiftSettings: strict),
     .executableTarget(name: "prunec", dependencies: ["Graph", "Formats", "Passes", "Runtime"], swiftSettings: strict),
     .target(name: "TestSupport", dependencies: ["Graph", "Formats", "Passes"], path: "Tests/TestSupport", swiftSettings: strict),

@@ -2,23 +2,40 @@
 //
 //   clang -O2 -ISources/Kernels/include benchmarks/kernels.c Sources/Kernels/*.c -lm -o /tmp/kernels-benchmark
 //   /tmp/kernels-benchmark [gemm|all] [portable|avx2|avx512|neon]
+#define _DEFAULT_SOURCE
 #include <kernels.h>
 
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <time.h>
+#if defined(__linux__)
+#include <sys/mman.h>
+#endif
 
+/// Seconds of this thread's own, so that other programs disturb less.
 static double now(void) {
   struct timespec t;
-  timespec_get(&t, TIME_UTC);
+  clock_gettime(CLOCK_THREAD_CPUTIME_ID, &t);
   return (double)t.tv_sec + 1e-9 * (double)t.tv_nsec;
 }
 
-static double peak;
+static double peak, seconds_each = 0.15;
+
+/// Memory in huge pages, where the machine has them, as the runtime's arena.
+static void *allocate(size_t bytes) {
+  const size_t page = (size_t)2 << 20;
+  bytes = (bytes + page) / page * page;
+  void *memory = aligned_alloc(page, bytes);
+#if defined(__linux__)
+  if (memory != NULL) madvise(memory, bytes, MADV_HUGEPAGE);
+#endif
+  if (memory == NULL) abort();
+  return memory;
+}
 
 static float *numbers(size_t count) {
-  float *to = aligned_alloc(64, (count * sizeof(float) + 127) / 64 * 64);
+  float *to = allocate(count * sizeof(float));
   unsigned state = 1;
   for (size_t i = 0; i < count; i++) {
     state = state * 1664525u + 1013904223u;
@@ -31,7 +48,7 @@ static float *numbers(size_t count) {
 static double best_time(void (*work)(void *), void *context) {
   double best = 1e30;
   const double start = now();
-  for (int i = 0; i < 3 || now() - start < 0.15; i++) {
+  for (int i = 0; i < 3 || now() - start < seconds_each; i++) {
     const double before = now();
     work(context);
     const double time = now() - before;
@@ -79,6 +96,70 @@ static void gemm_shapes(void) {
   gemm(197, 768, 3072, PK_ACTIVATION_GELU_ERF);
 }
 
+typedef struct convolution_case {
+  pk_convolution problem;
+  float *scratch;
+} convolution_case;
+
+static void run_convolution(void *context) {
+  const convolution_case *c = context;
+  pk_convolution_run(
+      &c->problem, 0, c->problem.output_height * c->problem.output_width, 0, pk_convolution_panel_count(&c->problem), c->scratch);
+}
+
+static void convolution(
+    const char *where, size_t side, size_t channels, size_t outputs, size_t groups, size_t kernel, size_t stride,
+    pk_activation activation) {
+  const size_t pad = stride == kernel ? 0 : kernel / 2, out = (side + 2 * pad - kernel) / stride + 1;
+  const size_t weights = outputs * (channels / groups) * kernel * kernel;
+  float *x = numbers(side * side * channels), *w = numbers(weights), *y = numbers(out * out * outputs), *bias = numbers(outputs);
+  convolution_case it = {
+    .problem = {.height = side, .width = side, .channels = channels, .output_height = out, .output_width = out,
+      .output_channels = outputs, .groups = groups, .kernel_height = kernel, .kernel_width = kernel, .stride_height = stride,
+      .stride_width = stride, .dilation_height = 1, .dilation_width = 1, .pad_top = pad, .pad_left = pad, .input = x,
+      .input_pixel_stride = channels, .output = y, .output_pixel_stride = outputs,
+      .epilogue = {.alpha = 1, .bias = bias, .activation = activation}}};
+  float *packed = numbers(pk_packed_convolution_size(&it.problem));
+  pk_pack_convolution(&it.problem, w, packed);
+  it.problem.packed_weights = packed;
+  it.scratch = numbers(pk_convolution_scratch_size(&it.problem));
+  char name[100];
+  snprintf(name, sizeof name, "%s %zux%zu s%zu %zu>%zu/%zu @%zu", where, kernel, kernel, stride, channels, outputs, groups, side);
+  report(name, best_time(run_convolution, &it), 2.0 * (double)weights * (double)(out * out));
+  free(x), free(w), free(y), free(bias), free(packed), free(it.scratch);
+}
+
+static void convolution_shapes(void) {
+  const pk_activation relu = PK_ACTIVATION_RELU, clip = PK_ACTIVATION_CLIP, silu = PK_ACTIVATION_SILU;
+  convolution("resnet", 224, 3, 64, 1, 7, 2, relu);
+  convolution("resnet", 56, 64, 64, 1, 1, 1, relu);
+  convolution("resnet", 56, 64, 64, 1, 3, 1, relu);
+  convolution("resnet", 56, 64, 256, 1, 1, 1, relu);
+  convolution("resnet", 56, 256, 512, 1, 1, 2, relu);
+  convolution("resnet", 28, 128, 128, 1, 3, 1, relu);
+  convolution("resnet", 14, 256, 256, 1, 3, 1, relu);
+  convolution("resnet", 7, 512, 512, 1, 3, 1, relu);
+  convolution("resnext", 56, 128, 128, 32, 3, 1, relu);
+  convolution("resnext", 28, 256, 256, 32, 3, 1, relu);
+  convolution("regnet", 28, 48, 48, 2, 3, 1, relu);
+  convolution("mobilenet", 224, 3, 32, 1, 3, 2, clip);
+  convolution("mobilenet", 112, 16, 96, 1, 1, 1, clip);
+  convolution("mobilenet", 112, 32, 32, 32, 3, 1, clip);
+  convolution("mobilenet", 112, 96, 96, 96, 3, 2, clip);
+  convolution("mobilenet", 28, 192, 192, 192, 3, 1, clip);
+  convolution("mobilenet", 14, 384, 384, 384, 3, 1, clip);
+  convolution("mobilenet", 7, 960, 960, 960, 3, 1, clip);
+  convolution("efficientnet", 112, 32, 32, 32, 3, 1, silu);
+  convolution("efficientnet", 28, 240, 240, 240, 5, 1, silu);
+  convolution("efficientnet", 7, 1152, 1152, 1152, 5, 1, silu);
+  convolution("convnext", 56, 96, 96, 96, 7, 1, PK_ACTIVATION_NONE);
+  convolution("convnext", 224, 3, 96, 1, 4, 4, PK_ACTIVATION_NONE);
+  convolution("densenet", 56, 128, 32, 1, 3, 1, PK_ACTIVATION_NONE);
+  convolution("densenet", 14, 128, 32, 1, 3, 1, PK_ACTIVATION_NONE);
+  convolution("densenet", 28, 256, 128, 1, 1, 1, relu);
+  convolution("vit", 224, 3, 768, 1, 16, 16, PK_ACTIVATION_NONE);
+}
+
 int main(int count, char **arguments) {
   const char *part = count > 1 ? arguments[1] : "all";
   if (count > 2)
@@ -88,5 +169,10 @@ int main(int count, char **arguments) {
   printf("%s, peak %.1f GFLOP/s\n", pk_isa_name(pk_get_isa()), 1e-9 * peak);
   const bool all = strcmp(part, "all") == 0;
   if (all || strcmp(part, "gemm") == 0) gemm_shapes();
+  if (all || strcmp(part, "convolution") == 0) convolution_shapes();
+  if (count == 7) {  // one m k n of one's own, for so many seconds
+    seconds_each = atof(arguments[6]);
+    gemm((size_t)atol(arguments[3]), (size_t)atol(arguments[4]), (size_t)atol(arguments[5]), PK_ACTIVATION_NONE);
+  }
   return 0;
 }

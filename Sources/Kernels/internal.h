@@ -48,6 +48,12 @@ typedef struct pk_kernels {
   void (*pack_b)(size_t, size_t, const float *, size_t, size_t, size_t, size_t, float *);
   size_t (*gemm_scratch_size)(const pk_gemm *);
   void (*gemm_run)(const pk_gemm *, size_t, size_t, size_t, size_t, float *);
+  size_t (*convolution_panel_count)(const pk_convolution *);
+  size_t (*packed_convolution_size)(const pk_convolution *);
+  void (*pack_convolution)(const pk_convolution *, const float *, float *);
+  size_t (*convolution_scratch_size)(const pk_convolution *);
+  void (*convolution_run)(const pk_convolution *, size_t, size_t, size_t, size_t, float *);
+  void (*pooling_run)(const pk_pooling *, size_t, size_t);
   void (*unary_run)(pk_unary, float, float, const float *, float *, size_t);
 } pk_kernels;
 

@@ -129,3 +129,23 @@ void pk_gemm_run(
 void pk_unary_run(pk_unary function, float first, float second, const float *from, float *to, size_t count) {
   active()->unary_run(function, first, second, from, to, count);
 }
+
+size_t pk_convolution_panel_count(const pk_convolution *convolution) { return active()->convolution_panel_count(convolution); }
+
+size_t pk_packed_convolution_size(const pk_convolution *convolution) { return active()->packed_convolution_size(convolution); }
+
+void pk_pack_convolution(const pk_convolution *convolution, const float *weights, float *packed) {
+  active()->pack_convolution(convolution, weights, packed);
+}
+
+size_t pk_convolution_scratch_size(const pk_convolution *convolution) { return active()->convolution_scratch_size(convolution); }
+
+void pk_convolution_run(
+    const pk_convolution *convolution, size_t first_pixel, size_t end_pixel, size_t first_panel, size_t end_panel,
+    float *scratch) {
+  active()->convolution_run(convolution, first_pixel, end_pixel, first_panel, end_panel, scratch);
+}
+
+void pk_pooling_run(const pk_pooling *pooling, size_t first_pixel, size_t end_pixel) {
+  active()->pooling_run(pooling, first_pixel, end_pixel);
+}

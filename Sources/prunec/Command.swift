@@ -33,6 +33,7 @@ enum Command {
     case .verifyDimensions: return try VerifyDimensionsVerb(invocation, console).run() ? 0 : exitCode(.refused)
     case .run: try RunVerb(invocation, console).run()
     case .bench: try BenchVerb(invocation, console).run()
+    case .verify: return try VerifyVerb(invocation, console).run() ? 0 : exitCode(.refused)
     case .convert: try ConvertVerb(invocation, console).run()
     case .completions: try CompletionsVerb(invocation, console).run()
     case .help: break

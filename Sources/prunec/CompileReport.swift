@@ -13,11 +13,13 @@ struct CompileReport {
   private let coverage: Coverage
   private let names: SolutionNames
   private let written: Int?
+  private let outcome: ProofOutcome?
   private let timing: Timing
   private let console: Console
 
   init(
-    _ compilation: Compilation, _ file: ModelFile, _ request: CompileRequest, written: Int?, timing: Timing, _ console: Console
+    _ compilation: Compilation, _ file: ModelFile, _ request: CompileRequest, written: Int?, outcome: ProofOutcome?,
+    timing: Timing, _ console: Console
   ) throws(Diagnostic) {
     guard let summary = CompileSummary(compilation), let solution = compilation.solution, let plan = compilation.plan else {
       throw Diagnostic(.unsupported, "the compile ended without a plan; please report this", file: file.path)
@@ -29,6 +31,7 @@ struct CompileReport {
     self.solution = solution
     self.plan = plan
     self.written = written
+    self.outcome = outcome
     self.timing = timing
     self.console = console
     names = SolutionNames(solution)
@@ -47,10 +50,21 @@ struct CompileReport {
     lines += budgetLines
     if let rounding { lines.append(rounding) }
     lines += ["", frozen.coverageLine]
+    if let proofLine { lines += ["", proofLine] }
     let reasons = frozen.lines(limit: 4, more: "prunec groups \(quoted(file.path))")
     if !reasons.isEmpty { lines += [""] + reasons }
     lines += ["", "Next: \(next)"]
     return lines
+  }
+
+  /// What came of running original and result side by side.
+  private var proofLine: String? {
+    switch outcome {
+    case nil: nil
+    case .compared(let proof)?: proof.line
+    case .impossible(let error)?:
+      console.warning("Not proved: the models could not be run to compare them (\(Wording.name(error.description)))")
+    }
   }
 
   private var title: String {

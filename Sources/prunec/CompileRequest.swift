@@ -13,6 +13,8 @@ struct CompileRequest {
   let planOutput: String?
   /// The plan to carry out.
   let planInput: String?
+  /// Whether original and result are run and compared.
+  let check: CheckMode
   let isStrict: Bool
   let isDryRun: Bool
   let isTimed: Bool
@@ -25,6 +27,10 @@ struct CompileRequest {
     model = try invocation.model()
     isDryRun = invocation.has(.dryRun)
     isStrict = invocation.has(.strict)
+    if invocation.has(.check), invocation.has(.noCheck) {
+      throw Diagnostic(.usage, "--check and --no-check contradict each other; choose one")
+    }
+    check = invocation.has(.check) || invocation.has(.inputs) ? .always : invocation.has(.noCheck) ? .never : .usually
     isTimed = invocation.has(.timing)
     output = invocation.text(.output)
     planOutput = invocation.text(.plan)

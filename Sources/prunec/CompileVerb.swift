@@ -8,11 +8,13 @@ struct CompileVerb {
   private let request: CompileRequest
   private let console: Console
   private let isJson: Bool
+  private let invocation: Invocation
 
   init(_ invocation: Invocation, _ console: Console) throws(Diagnostic) {
     request = try CompileRequest(invocation)
     self.console = console
     isJson = invocation.has(.json)
+    self.invocation = invocation
   }
 
   func run() throws(Diagnostic) {
@@ -43,6 +45,9 @@ struct CompileVerb {
       let isPlan = compilation.solution != nil && compilation.plan == nil
       throw error.inFile(isPlan ? request.planInput ?? request.model : request.model)
     }
+    progress.report("comparing")
+    let outcome = try prove(compilation, file)
+    if outcome != nil { timing.add("check") }
     var written: Int?
     if let output = request.output, !request.isDryRun {
       progress.report("writing \(output)")
@@ -52,7 +57,7 @@ struct CompileVerb {
     try writePlan(compilation, file, progress)
     if request.planOutput != nil { timing.add("write plan") }
     progress.finish()
-    let report = try CompileReport(compilation, file, request, written: written, timing: timing, console)
+    let report = try CompileReport(compilation, file, request, written: written, outcome: outcome, timing: timing, console)
     if isJson {
       try console.report(report.json.text() + "\n")
     } else if !console.isQuiet {
@@ -87,6 +92,38 @@ struct CompileVerb {
       .refused,
       "--strict: prunec had to give up in \(Wording.plural(count, "place")), nothing is written; "
         + "'prunec groups \(quoted(request.model))' lists them")
+  }
+
+  // MARK: Proof
+
+  /// Runs original and result side by side; nil where that is not asked for. A result that differs is refused before it is written.
+  private func prove(_ compilation: Compilation, _ file: ModelFile) throws(Diagnostic) -> ProofOutcome? {
+    guard let solution = compilation.solution, let plan = compilation.plan else { return nil }
+    switch request.check {
+    case .never: return nil
+    case .usually where plan.prunedGroups.isEmpty || file.byteCount > CheckMode.usualLimit: return nil
+    case .usually, .always: break
+    }
+    let source = file.document?.model
+    let run = ProofRun(
+      solution: solution, plan: plan, smaller: compilation.module, sources: (source, source),
+      threads: try Threads.count(invocation))
+    let outcome =
+      if invocation.has(.inputs) {
+        run.outcome(on: try ModelInputs.read(invocation, file, seed: request.seed))
+      } else {
+        run.outcome(seed: request.seed)
+      }
+    switch outcome {
+    case .impossible(let error):
+      if case .always = request.check { throw error.inFile(request.model) }
+    case .compared(let proof):
+      if !proof.isProved {
+        let advice = "this is a fault of prunec, nothing is written; please report it"
+        throw Diagnostic(.refused, "\(proof.refusal.message). \(advice)", file: request.model)
+      }
+    }
+    return outcome
   }
 
   // MARK: Plans

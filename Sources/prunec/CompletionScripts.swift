@@ -89,6 +89,7 @@ enum CompletionScripts {
       for operand in verb.operands {
         switch operand {
         case .model: lines.append("':model:_files'")
+        case .smaller: lines.append("':smaller:_files'")
         case .tensor: lines.append("':tensor:'")
         case .shell: lines.append("':shell:(\(Shell.allCases.map(\.rawValue).joined(separator: " ")))'")
         case .verb: lines.append("':verb:(\(Verb.allCases.map(\.rawValue).joined(separator: " ")))'")

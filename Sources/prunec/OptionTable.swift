@@ -7,6 +7,7 @@ enum Option: CaseIterable, Sendable, Hashable {
   case only, ignore, kinds
   case plan, apply, strict, dryRun
   case inputs, outputs, dimension, threads, profile, maxIterations, versus
+  case check, noCheck, tolerance
   case json, quiet, timing, printAfter, stopAfterEdit
   case help, version
 
@@ -51,6 +52,11 @@ enum Option: CaseIterable, Sendable, Hashable {
     case .outputs: OptionEntry("--outputs", [], .file("Y.npz"), "where the outputs go, as arrays out.NAME")
     case .dimension:
       OptionEntry("--dim", [], .text("NAME=N"), isList: true, "length of a symbolic extent, for inputs made up (1)")
+    case .check:
+      OptionEntry(
+        "--check", [], .none, "run original and result, and compare (as is done anyway for models below 1 GB)")
+    case .noCheck: OptionEntry("--no-check", [], .none, "do not run the models to compare them")
+    case .tolerance: OptionEntry("--tolerance", [], .text("E"), "largest relative error that counts as rounding (0.0001)")
     case .threads: OptionEntry("--threads", [], .text("N"), "threads to compute with (one per processor)")
     case .profile: OptionEntry("--profile", [], .none, "run a few times, and say where the time goes")
     case .versus: OptionEntry("--vs", [], .file("OTHER"), "time another model in turns with this one, and compare")
@@ -73,16 +79,21 @@ enum Option: CaseIterable, Sendable, Hashable {
   var verbs: [Verb] {
     switch self {
     case .output: [.compile, .dot, .convert]
-    case .seed: [.compile, .run, .bench]
-    case .inputs, .dimension, .threads, .maxIterations: [.run, .bench]
+    case .seed: [.compile, .run, .bench, .verify]
+    case .plan: [.compile, .verify]
+    case .inputs, .threads: [.compile, .run, .bench, .verify]
+    case .dimension: [.run, .bench, .verify]
+    case .maxIterations: [.run, .bench]
+    case .check, .noCheck: [.compile]
+    case .tolerance: [.verify]
     case .outputs, .profile: [.run]
     case .versus: [.bench]
-    case .ratio, .maxRatio, .keepParams, .keepFlops, .roundTo, .minKeep, .scope, .criterion, .only, .ignore, .kinds, .plan,
+    case .ratio, .maxRatio, .keepParams, .keepFlops, .roundTo, .minKeep, .scope, .criterion, .only, .ignore, .kinds,
       .apply,
       .strict, .dryRun, .printAfter, .stopAfterEdit:
       [.compile]
-    case .json: [.compile, .groups, .explain, .verifyDimensions, .bench]
-    case .quiet: [.compile, .groups, .explain, .dot, .print, .verifyDimensions, .run, .bench, .convert]
+    case .json: [.compile, .groups, .explain, .verifyDimensions, .bench, .verify]
+    case .quiet: [.compile, .groups, .explain, .dot, .print, .verifyDimensions, .run, .bench, .verify, .convert]
     case .timing: [.compile]
     case .help: Verb.allCases
     case .version: []
@@ -95,7 +106,7 @@ enum Option: CaseIterable, Sendable, Hashable {
     case .ratio, .maxRatio, .keepParams, .keepFlops, .roundTo, .minKeep: .howMuch
     case .scope, .criterion, .seed, .only, .ignore, .kinds: .what
     case .output, .plan, .apply, .strict, .dryRun: .files
-    case .inputs, .outputs, .dimension, .threads, .profile, .maxIterations, .versus: .running
+    case .inputs, .outputs, .dimension, .threads, .profile, .maxIterations, .versus, .check, .noCheck, .tolerance: .running
     case .json, .quiet, .timing, .printAfter, .stopAfterEdit, .help, .version: .report
     }
   }
@@ -110,7 +121,7 @@ enum Option: CaseIterable, Sendable, Hashable {
 /// Headings of the options in a verb's help.
 enum OptionSection: String, CaseIterable {
   case files = "Output"
-  case running = "Running"
+  case running = "Running and comparing"
   case howMuch = "How much goes"
   case what = "What goes"
   case report = "Reporting"

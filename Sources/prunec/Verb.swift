@@ -2,7 +2,7 @@
 enum Verb: String, CaseIterable, Sendable {
   case compile, groups, explain, dot, print
   case verifyDimensions = "verify-dimensions"
-  case run, bench, convert, completions, help
+  case run, bench, verify, convert, completions, help
 
   /// What it does, in one line.
   var summary: String {
@@ -15,6 +15,7 @@ enum Verb: String, CaseIterable, Sendable {
     case .verifyDimensions: "infer every type again and compare it with what the file states"
     case .run: "execute the model, and show or write its outputs"
     case .bench: "time the model, alone or beside another"
+    case .verify: "run a smaller model beside its original, restricted to what the plan keeps, and compare"
     case .convert: "write the model in another format, nothing pruned"
     case .completions: "print a completion script for a shell"
     case .help: "explain a verb"
@@ -25,6 +26,7 @@ enum Verb: String, CaseIterable, Sendable {
   var operands: [Operand] {
     switch self {
     case .compile, .groups, .dot, .print, .verifyDimensions, .run, .bench, .convert: [.model]
+    case .verify: [.model, .smaller]
     case .explain: [.model, .tensor]
     case .completions: [.shell]
     case .help: [.verb]
@@ -42,6 +44,7 @@ enum Verb: String, CaseIterable, Sendable {
     case .verifyDimensions: "verify-dimensions MODEL [--json]"
     case .run: "run MODEL [--inputs X.npz] [--outputs Y.npz] [options]"
     case .bench: "bench MODEL [--vs OTHER] [--threads N] [--json]"
+    case .verify: "verify MODEL SMALLER --plan P.json [--inputs X.npz]"
     case .convert: "convert MODEL -o OTHER"
     case .completions: "completions bash|zsh|fish"
     case .help: "help [VERB]"
@@ -88,8 +91,13 @@ enum Verb: String, CaseIterable, Sendable {
       """
     case .bench:
       """
-      Runs the model for about two seconds and gives the median time of a run with the tenth and ninetieth percentile. With --vs, the two
-      models take turns, so that what else the machine does disturbs both alike.
+      Runs the model for about two seconds and gives the median time of a run with the tenth and ninetieth percentile.
+      With --vs, the two models take turns, so that what else the machine does disturbs both alike.
+      """
+    case .verify:
+      """
+      In the original, every product, mean, norm, softmax and pooling runs over the indices that the plan keeps; its outputs, and every
+      value inside, must be those of SMALLER. Inputs are random unless given. Exit code 1 when something differs.
       """
     case .convert:
       """
@@ -130,6 +138,8 @@ enum Verb: String, CaseIterable, Sendable {
       )
     case .bench:
       ("prunec bench small.onnx --vs vit.onnx --threads 1", "says how many times faster small.onnx is than vit.onnx")
+    case .verify:
+      ("prunec verify vit.onnx small.onnx --plan plan.json", "proves that small.onnx is what plan.json makes of vit.onnx")
     case .convert: ("prunec convert vit.onnx -o vit.ir", "writes vit.onnx as one safetensors file")
     case .completions: ("source <(prunec completions bash)", "completes verbs, options and files in this shell")
     case .help: ("prunec help explain", "says how to use explain")
@@ -139,12 +149,13 @@ enum Verb: String, CaseIterable, Sendable {
 
 /// An argument that is no option.
 enum Operand: Sendable {
-  case model, tensor, shell, verb
+  case model, smaller, tensor, shell, verb
 
   /// What usage lines call it.
   var placeholder: String {
     switch self {
     case .model: "MODEL"
+    case .smaller: "SMALLER"
     case .tensor: "TENSOR[:AXIS]"
     case .shell: "bash|zsh|fish"
     case .verb: "VERB"

@@ -62,6 +62,51 @@ struct ContractionAxisTests {
         == "a b, a c -> b c")
   }
 
+  @Test("fused and quantised products: scales per column go with them, those of the whole tensor do not")
+  func scaled() {
+    #expect(AxisProbe(.matrixProduct(.fusedGemm), [[2, 8], [8, 5], [5]], [[2, 5]]).text == "a b, b c, c -> a c")
+    let quantised = AxisProbe(
+      .matrixProduct(.quantisedGemm), [[2, 8], [], [], [5, 8], [5], [5], [5], [], []], [[2, 5]],
+      attributes: [.init(.transB, .int(1))], weights: [3])
+    #expect(quantised.text == "a b, , , c b, c, c, c, ,  -> a c")
+    #expect(quantised.roles == ["linearInput b", "linearOutput c"])
+    let dynamic = AxisProbe(.matrixProduct(.dynamicMatMul), [["n", 8], [8, 5], [5], [5], [1, 5]], [["n", 5]], weights: [1])
+    #expect(dynamic.text == "n a, a b, b, b, 1 b -> n b")
+    let real = AxisProbe(.matrixProduct(.integerToFloat), [["n", 8], [8, 5], [1], [5], nil, [5], [5]], [["n", 5]])
+    #expect(real.text == "n a, a b, 1, b, -, b, b -> n b")
+  }
+
+  @Test("quantised elementwise operators: scales and zero points stay, also where they are as long as an axis")
+  func quantisedElementwise() {
+    let sum = AxisProbe(.elementwise(.quantisedAdd), [[2, 3], [], [], [2, 3], [], [], [], []], [[2, 3]])
+    #expect(sum.text == "a b, , , a b, , , ,  -> a b")
+    #expect(sum.roles == ["residual a", "residual b"])
+    #expect(
+      AxisProbe(.elementwise(.quantisedMul), [[2, 3], [], [], [3], [1], [], [3], []], [[2, 3]]).text
+        == "a b, , , b, 1, , 3,  -> a b")
+    #expect(AxisProbe(.elementwise(.quantisedSigmoid), [[4], [], [], [], []], [[4]]).text == "a, , , ,  -> a")
+    #expect(
+      AxisProbe(.elementwise(.quantisedWhere), [[2, 1], [2, 3], [], [], [], [], [], [], []], [[2, 3]]).text
+        == "a 1, a b, , , , , , ,  -> a b")
+    let softmax = AxisProbe(.normalisation(.quantisedSoftmax), [[2, 3], [], [], [], []], [[2, 3]])
+    #expect(softmax.text == "a b, , , ,  -> a b")
+  }
+
+  @Test("quantised concat and pools follow channels, but not channels that come last")
+  func quantisedMoves() {
+    let joined = AxisProbe(
+      .joining(.quantisedConcat), [[], [], [2, 6], [], [], [2, 4], [], []], [[2, 10]], attributes: [.init(.axis, .int(1))])
+    #expect(joined.text == ", , a b, , , a c, ,  -> a (b | c)")
+    func pool(_ operation: Pooling, _ result: [Extent], _ attributes: [Attributes.Entry]) -> String {
+      AxisProbe(.pooling(operation), [["n", 6, 8, 8], [], [], [], []], [result], attributes: attributes).text
+    }
+    #expect(pool(.quantisedGlobalAveragePool, ["n", 6, 1, 1], []) == "n a b c, , , ,  -> n a 1 1")
+    let window: [Attributes.Entry] = [.init(.kernelShape, .ints([2, 2])), .init(.strides, .ints([2, 2]))]
+    #expect(pool(.quantisedAveragePool, ["n", 6, 4, 4], window) == "n a 8 8, , , ,  -> n a 4 4")
+    #expect(
+      pool(.quantisedAveragePool, ["n", 6, 4, 4], window + [.init(.channelsLast, .int(1))]) == "n 6 8 8, , , ,  -> n 6 4 4")
+  }
+
   @Test("einsum: letters are axes, also implicit results, ellipses and a diagonal")
   func einsum() {
     func probe(_ equation: String, _ inputs: [[Extent]?], _ output: [Extent], weights: Set<Int> = []) -> AxisProbe {

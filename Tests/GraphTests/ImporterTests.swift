@@ -37,11 +37,18 @@ struct ImporterTests {
     #expect(message(model([relu("x", "z")])) == "tensor y: is an output, but no node, input or initializer makes it")
   }
 
-  @Test("nodes out of order and cycles are told apart")
-  func order() {
-    #expect(
-      message(model([relu("z", "y"), relu("x", "z", name: "late")]))
-        == "node y: Relu: reads z, which node late (Relu) makes only later; nodes must stand in the order in which they run")
+  @Test("nodes move behind what they read, and only those")
+  func order() throws {
+    func order(_ nodes: [NamedNode]) throws -> [String] { try Importer.module(from: model(nodes)).nodes.map(\.name) }
+    let (first, late, last) = (relu("a", "b", name: "first"), relu("x", "a", name: "late"), relu("b", "y", name: "last"))
+    let other = relu("x", "c", name: "other")
+    #expect(try order([first, other, late, last]) == ["other", "late", "first", "last"])
+    #expect(try order([last, first, late, other]) == ["late", "first", "last", "other"])
+    #expect(try order([late, other, first, last]) == ["late", "other", "first", "last"])
+  }
+
+  @Test("a cycle cannot be put in order")
+  func cycles() {
     let cycle = [NamedNode(type: "Add", inputs: ["x", "b"], outputs: ["a"]), relu("a", "b"), relu("b", "y")]
     #expect(message(model(cycle)) == "node a: Add: reads b, which node 1 (Relu) makes out of its result: a cycle")
     #expect(message(model([relu("y", "y")])) == "node y: Relu: reads y, which it makes itself")
@@ -179,6 +186,8 @@ struct ImporterTests {
     #expect(exported.nodes[0].attributes.map(\.name) == ["value"])
     #expect("\(type)" == "i64[1]" && data.numbers(as: Int64.self) == [2])
     #expect(exported.nodes[1].attributes.first?.value == .ints([3, 4]))
+    #expect(exported.valueTypes["a"] == TensorType(.i64, [1]), "as files that state the types of constants must")
+    #expect(exported.valueTypes["b"] == TensorType(.i64, [2]))
   }
 
   @Test("a constant stands before whatever reads it, wherever its node was")

@@ -17,6 +17,21 @@ struct MovementAxisTests {
     #expect(reshape(["n", 6], ["m", 6]) == "n a, 4 -> m a")
   }
 
+  @Test("reshape: heads go into a batch of symbolic length, where they stand behind it")
+  func foldsHeads() {
+    #expect(reshape(["s", "n", 24], ["s", "4*n", 6]) == "s n (a b), 4 -> s (n a) b")
+    #expect(reshape([24, "n"], [6, "4*n"]) == "(a b) n, 4 -> a (b n)")
+    #expect(reshape([24, "n", 6], ["5*n", "p"]) == "24 n 6, 4 -> 5*n p", "what does not factor stays")
+  }
+
+  @Test("reshape: a length of the exporter's example stands for the symbol it was")
+  func example() {
+    #expect(reshape(["s", "n", 24], [7, "4*n", 6]) == "s n (a b), 4 -> 7 (n a) b")
+    #expect(reshape(["s", 4, 6], [7, 24]) == "s a b, 4 -> 7 (a b)")
+    #expect(reshape([7, 24], ["s", 4, 6]) == "7 (a b), 4 -> s a b")
+    #expect(reshape(["s", "n", 24], [7, 9, 4, 6]) == "s n 24, 4 -> 7 9 4 6", "two lengths are one too many")
+  }
+
   @Test("transpose, squeeze and unsqueeze move axes")
   func moves() {
     #expect(

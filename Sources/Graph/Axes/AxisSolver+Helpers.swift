@@ -124,6 +124,7 @@ extension AxisSolver {
       for layout in layouts { freeze(layout, .incomparable) }
       return to.map { fixed($0, .structure) }
     }
+    if let agreed = regroupAgreed(layouts, from, to: to) { return agreed }
     let old = from.indices.filter { from[$0] != 1 }
     let new = to.indices.filter { to[$0] != 1 }
     var head = 0
@@ -149,6 +150,34 @@ extension AxisSolver {
       newAt = newNext
     }
     return zip(result, to).map { $0 ?? fixed($1, .structure) }
+  }
+
+  /// As `regroup` where the counts differ by the spelling of one length: a tracer that wrote 7 for a sequence of `s` made a model that
+  /// runs for 7 positions only, so `s` is 7 here. Nil where counts agree, or differ by more.
+  private func regroupAgreed(_ layouts: [Layout], _ from: [Extent], to: [Extent]) -> [Layout]? {
+    let (whole, wanted) = (from.reduce(1, *), to.reduce(1, *))
+    if whole == wanted { return nil }
+    func length(_ at: Int, of extents: [Extent], toReach count: Extent) -> Extent? {
+      if extents[at].isConstant { return nil }
+      return extents.indices.reduce(Extent?(count)) { $1 == at ? $0 : $0?.dividedExactly(by: extents[$1]) }
+    }
+    for at in from.indices {
+      guard let agreed = length(at, of: from, toReach: wanted) else { continue }
+      var (sources, extents) = (layouts, from)
+      freeze(layouts[at], .dynamic)
+      (sources[at], extents[at]) = (fixed(agreed, .dynamic), agreed)
+      return regroup(sources, extents, to: to)
+    }
+    for at in to.indices {
+      guard let agreed = length(at, of: to, toReach: whole) else { continue }
+      var extents = to
+      extents[at] = agreed
+      var result = regroup(layouts, from, to: extents)
+      freeze(result[at], .dynamic)
+      result[at] = fixed(to[at], .dynamic)
+      return result
+    }
+    return nil
   }
 
   /// Where the products of extents from the given places on agree first; the ends where they never do.
@@ -194,9 +223,37 @@ extension AxisSolver {
       freeze(whole, .dynamic)
       return [fixed(extents[0], .dynamic)]
     }
-    let targets = extents.map { $0.isConstant ? fresh($0) : fixed($0, .dynamic) }
+    var rest = sources.map { extent($0) }
+    let targets = extents.map { target in
+      let parts = take(target, from: &rest)
+      if target.isConstant { return fresh(target) }
+      return product(parts.map { $0.isConstant ? fresh($0) : fixed($0, .dynamic) })
+    }
     if !targets.isEmpty || !sources.isEmpty { tie(whole, targets.count == 1 ? targets[0] : product(targets)) }
     return targets
+  }
+
+  /// What an axis of a length known only at run time is made of, outermost first: `4*b` in front of (b, 24) is b and 4 of the 24, which
+  /// can be a group. The length itself where it does not factor so; `rest` is what is left for the axes behind it.
+  private func take(_ length: Extent, from rest: inout [Extent]) -> [Extent] {
+    var parts: [Extent] = []
+    var missing = length
+    while missing != 1, let next = rest.first {
+      if let left = missing.dividedExactly(by: next) {
+        if next != 1 { parts.append(next) }
+        missing = left
+        rest.removeFirst()
+      } else if let left = next.dividedExactly(by: missing) {
+        parts.append(missing)
+        missing = 1
+        rest[0] = left
+      } else {
+        break
+      }
+    }
+    if missing == 1 { return parts }
+    rest = []
+    return [length]
   }
 
   /// The indices `range` of an axis, which is cut there.

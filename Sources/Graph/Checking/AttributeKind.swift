@@ -36,7 +36,9 @@ extension AttributeName {
       [.float]
     case .scale: [.float, .floats]
     case .seed: [.float, .int]
-    case .activationAlpha, .activationBeta, .activationParameters, .scales, .valueFloats: [.floats]
+    case .activationAlpha, .activationBeta: [.floats, .float]
+    case .activationGamma: [.float]
+    case .activationParameters, .scales, .valueFloats: [.floats]
     case .border: [.floats, .float, .ints]
     case .allowzero, .antialias, .alignCorners, .axis, .batchAxis, .batchDims, .bits, .accuracyLevel, .causal, .keyValueBits,
       .maskIndexType, .queryKeyOutput, .slidingWindowCache, .weightPrepacked, .blockSize,
@@ -46,7 +48,7 @@ extension AttributeName {
       .exclusive, .fmod, .group, .hiddenSize, .inputForget, .interleaved, .inverse, .isCausal, .isPackedBatching,
       .k, .packedContracted,
       .packedResults, .keepDims, .kvNumHeads, .largest, .layout, .leftWindowSize, .linearBeforeReset, .localWindowSize, .newAxis,
-      .noopWithEmptyAxes, .numGroups, .numHeads, .numOutputs, .offsetGroup, .onesided, .outputDataType, .outputHeight,
+      .noopWithEmptyAxes, .numGroups, .numHeads, .numOutputs, .offsetGroup, .onesided, .opset, .outputDataType, .outputHeight,
       .outputWidth, .p,
       .pastPresentShareBuffer, .qNumHeads, .qkMatmulOutputMode, .reverse, .rightWindowSize, .rotaryEmbeddingDim,
       .rotaryInterleaved, .sampleSize, .samplingRatio, .saturate, .selectLastIndex, .size, .smoothSoftmax, .softmaxPrecision,

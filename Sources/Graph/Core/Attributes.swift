@@ -4,6 +4,7 @@ public enum AttributeName: String, Sendable, Hashable, CaseIterable {
   case activation, activations, allowzero, alpha, antialias, axes, axis
   case activationAlpha = "activation_alpha"
   case activationBeta = "activation_beta"
+  case activationGamma = "activation_gamma"
   case activationParameters = "activation_params"
   case alignCorners = "align_corners"
   case approximate
@@ -60,6 +61,7 @@ public enum AttributeName: String, Sendable, Hashable, CaseIterable {
   case numOutputs = "num_outputs"
   case offsetGroup = "offset_group"
   case onesided
+  case opset
   case outputDataType = "output_dtype"
   case outputHeight = "output_height"
   case outputPadding = "output_padding"

@@ -3,19 +3,22 @@ public struct Exporter {
   /// The named model of a module; importing it gives the module again.
   ///
   /// Nodes keep their order. Constants that nodes of the file make stand at their place among them, and before whatever reads them;
-  /// their attribute stays as it was where the numbers are the same. Types of all values that nodes make are stated.
+  /// their attribute stays as it was where the numbers are the same. Types of all values that nodes make, constants too, are stated.
   public static func model(of module: Module) -> NamedModel {
     var exporter = Exporter(module)
     exporter.writeNodes()
     var model = NamedModel(name: module.name, nodes: exporter.nodes, opsets: module.opsets)
+    let outputs = Set(module.outputs)
     for parameter in module.parameters {
-      guard case .initializer = parameter.home else { continue }
+      let name = module[parameter.value].name
       let type = TensorType(parameter.content.element, parameter.content.shape.map { Extent($0) })
-      model.initializers.append(NamedTensor(name: module[parameter.value].name, type: type, content: parameter.content))
+      switch parameter.home {
+      case .initializer: model.initializers.append(NamedTensor(name: name, type: type, content: parameter.content))
+      case .node: if !outputs.contains(parameter.value) { model.valueTypes[name] = type }
+      }
     }
     model.inputs = module.inputs.map { NamedValue(name: module[$0].name, type: module[$0].type) }
     model.outputs = module.outputs.map { NamedValue(name: module[$0].name, type: module[$0].type) }
-    let outputs = Set(module.outputs)
     for node in module.nodes {
       for case let value? in node.outputs where !outputs.contains(value) && module[value].type.isRanked {
         model.valueTypes[module[value].name] = module[value].type

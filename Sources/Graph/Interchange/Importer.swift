@@ -3,9 +3,10 @@ public struct Importer {
   /// The module that a file's model describes.
   ///
   /// Constant nodes become parameters that remember their place. Operators outside the set, known ones with attributes that prunec does not
-  /// know, control flow, and calls of the file's functions are opaque. Values that no node reads stay.
+  /// know, control flow, and calls of the file's functions are opaque. Values that no node reads stay. Nodes that stand before what they
+  /// read, as conversions to half precision leave them, are moved behind it; all others keep their order.
   ///
-  /// Throws `invalid` for names that are made twice, never, or later than they are read, for operands and results that an operator does
+  /// Throws `invalid` for names that are made twice, never, or out of what reads them, for operands and results that an operator does
   /// not have, and for types that do not fit; `unsupported` for sparse constants.
   public static func module(from model: NamedModel) throws(Diagnostic) -> Module {
     do throws(Diagnostic) {
@@ -22,6 +23,8 @@ public struct Importer {
   private static let oldestOpset = 11
 
   private static func read(_ model: NamedModel) throws(Diagnostic) -> Module {
+    var model = model
+    if let sorted = NodeOrder.sorted(model.nodes) { model.nodes = sorted }
     var importer = Importer(model)
     try importer.readParameters()
     try importer.readInputs()
@@ -298,6 +301,6 @@ public struct Importer {
       return maker == position
         ? "reads \(name), which it makes itself" : "reads \(name), which \(describe(maker)) makes out of its result: a cycle"
     }
-    return "reads \(name), which \(describe(maker)) makes only later; nodes must stand in the order in which they run"
+    return "reads \(name), which \(describe(maker)) makes only later, and other nodes form a cycle"
   }
 }

@@ -3,7 +3,7 @@
 public struct NamedModel: Sendable {
   /// Name of the graph.
   public var name: String
-  /// Nodes in the order of the file, which need not be topological before the importer has looked.
+  /// Nodes in the order of the file, which need not be topological: the importer sorts them.
   public var nodes: [NamedNode]
   /// Constant tensors that the file stores.
   public var initializers: [NamedTensor]

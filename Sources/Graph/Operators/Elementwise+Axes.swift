@@ -5,6 +5,8 @@ extension Elementwise {
     case first
     /// All operands broadcast.
     case all
+    /// The operands at these places broadcast; the others are scales and zero points of whole tensors.
+    case scaled([Int])
   }
 
   private var shape: Shape {
@@ -20,6 +22,9 @@ extension Elementwise {
       .lessOrEqual,
       .max, .mean, .min, .mod, .mul, .or, .pow, .prelu, .sub, .sum, .choose, .xor, .biasGelu, .fastGelu:
       .all
+    case .quantisedAdd, .quantisedMul: .scaled([0, 3])
+    case .quantisedLeakyRelu, .quantisedSigmoid: .scaled([0])
+    case .quantisedWhere: .scaled([0, 1, 4])
     }
   }
 
@@ -34,9 +39,13 @@ extension Elementwise {
         solver.escape(input: 0)
       }
       for index in node.outputs.indices { solver.pass(output: index) }
-    case .all:
+    case .all, .scaled:
       solver.escapeAll()
-      let operands = node.inputs.indices.filter { solver.has($0) }
+      var operands = node.inputs.indices.filter { solver.has($0) }
+      if case .scaled(let places) = shape {
+        solver.keepSettings(operands.filter { !places.contains($0) })
+        operands = operands.filter { places.contains($0) }
+      }
       let layouts = solver.broadcast(operands)
       solver.give(layouts)
       if isAddition { noteResidual(operands, layouts, solver) }
@@ -46,7 +55,7 @@ extension Elementwise {
   /// True where numbers come out as they went in.
   private var carriesPositions: Bool { self == .cast || self == .castLike || self == .identity }
 
-  private var isAddition: Bool { self == .add || self == .sub || self == .sum }
+  private var isAddition: Bool { self == .add || self == .sub || self == .sum || self == .quantisedAdd }
 
   /// Two activations of one shape that are added make a residual stream.
   private func noteResidual(_ operands: [Int], _ layouts: [Layout], _ solver: some AxisSolver) {

@@ -26,6 +26,8 @@ extension Elementwise {
     case .pow: try Self.power(&context)
     case .equal, .greater, .greaterOrEqual, .less, .lessOrEqual: try compare(&context)
     case .and, .or, .xor: try decide(&context)
+    case .quantisedAdd, .quantisedMul, .quantisedLeakyRelu, .quantisedSigmoid, .quantisedWhere:
+      throw context.unsupported("this quantised operator can be pruned, but not executed")
     }
   }
 }
@@ -49,7 +51,7 @@ extension Elementwise {
       .greaterOrEqual, .hardSigmoid, .hardSwish, .identity, .isInfinite, .isNaN, .leakyRelu, .less, .lessOrEqual, .log, .max,
       .mean, .min, .mish, .mod, .mul, .not, .or, .pow, .prelu, .reciprocal, .round, .selu, .shrink, .sigmoid, .sin, .sinh,
       .softplus, .softsign, .sqrt, .sub, .sum, .swish, .tan, .tanh, .thresholdedRelu, .choose, .xor, .biasGelu, .fastGelu,
-      .microsoftGelu, .quickGelu:
+      .microsoftGelu, .quickGelu, .quantisedAdd, .quantisedMul, .quantisedLeakyRelu, .quantisedSigmoid, .quantisedWhere:
       context.set(0, input)
     }
   }

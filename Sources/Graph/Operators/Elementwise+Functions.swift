@@ -44,7 +44,8 @@ extension Elementwise {
       return scaledFunction(context)
     case .add, .and, .bitShift, .bitwiseAnd, .bitwiseNot, .bitwiseOr, .bitwiseXor, .cast, .castLike, .choose, .clip, .div,
       .dropout, .equal, .greater, .greaterOrEqual, .identity, .isInfinite, .isNaN, .less, .lessOrEqual, .max, .mean, .min, .mod,
-      .mul, .not, .or, .pow, .prelu, .sub, .sum, .xor:
+      .mul, .not, .or, .pow, .prelu, .sub, .sum, .xor, .quantisedAdd, .quantisedMul, .quantisedLeakyRelu, .quantisedSigmoid,
+      .quantisedWhere:
       return { $0 }
     }
   }
@@ -81,7 +82,8 @@ extension Elementwise {
     case .shrink:
       let (bias, bound) = (context.real(.bias, default: 0), context.real(.lambd, default: 0.5))
       return { $0 < -bound ? $0 + bias : $0 > bound ? $0 - bias : 0 }
-    case .abs, .acos, .acosh, .add, .and, .asin, .asinh, .atan, .atanh, .bitShift, .bitwiseAnd, .bitwiseNot, .bitwiseOr,
+    case .quantisedAdd, .quantisedMul, .quantisedLeakyRelu, .quantisedSigmoid, .quantisedWhere, .abs, .acos, .acosh, .add, .and,
+      .asin, .asinh, .atan, .atanh, .bitShift, .bitwiseAnd, .bitwiseNot, .bitwiseOr,
       .bitwiseXor, .cast, .castLike, .ceil, .clip, .cos, .cosh, .div, .dropout, .equal, .erf, .exp, .floor, .gelu, .greater,
       .greaterOrEqual, .hardSwish, .identity, .isInfinite, .isNaN, .less, .lessOrEqual, .log, .max, .mean, .min, .mish, .mod,
       .mul, .neg, .not, .or, .pow, .prelu, .reciprocal, .relu, .round, .sigmoid, .sign, .sin, .sinh, .softplus, .softsign, .sqrt,
@@ -148,7 +150,8 @@ extension Elementwise {
         throw context.failure("direction is \(direction ?? "missing"), which is neither LEFT nor RIGHT")
       }
       return Self.shift(left: direction == "LEFT", width: element.bits ?? 64)
-    case .abs, .acos, .acosh, .and, .asin, .asinh, .atan, .atanh, .bitwiseNot, .cast, .castLike, .ceil, .celu, .clip, .cos, .cosh,
+    case .quantisedAdd, .quantisedMul, .quantisedLeakyRelu, .quantisedSigmoid, .quantisedWhere, .abs, .acos, .acosh, .and, .asin,
+      .asinh, .atan, .atanh, .bitwiseNot, .cast, .castLike, .ceil, .celu, .clip, .cos, .cosh,
       .dropout, .elu, .equal, .erf, .exp, .floor, .gelu, .greater, .greaterOrEqual, .hardSigmoid, .hardSwish, .identity,
       .isInfinite, .isNaN, .leakyRelu, .less, .lessOrEqual, .log, .mish, .neg, .not, .or, .pow, .reciprocal, .relu, .round, .selu,
       .shrink, .sigmoid, .sign, .sin, .sinh, .softplus, .softsign, .sqrt, .swish, .tan, .tanh, .thresholdedRelu, .choose, .xor,
@@ -213,7 +216,8 @@ extension Elementwise {
     case .greaterOrEqual: { $0 >= $1 }
     case .less: { $0 < $1 }
     case .lessOrEqual: { $0 <= $1 }
-    case .equal, .abs, .acos, .acosh, .add, .and, .asin, .asinh, .atan, .atanh, .bitShift, .bitwiseAnd, .bitwiseNot, .bitwiseOr,
+    case .quantisedAdd, .quantisedMul, .quantisedLeakyRelu, .quantisedSigmoid, .quantisedWhere, .equal, .abs, .acos, .acosh, .add,
+      .and, .asin, .asinh, .atan, .atanh, .bitShift, .bitwiseAnd, .bitwiseNot, .bitwiseOr,
       .bitwiseXor, .cast, .castLike, .ceil, .celu, .clip, .cos, .cosh, .div, .dropout, .elu, .erf, .exp, .floor, .gelu,
       .hardSigmoid, .hardSwish, .identity, .isInfinite, .isNaN, .leakyRelu, .log, .max, .mean, .min, .mish, .mod, .mul, .neg,
       .not,

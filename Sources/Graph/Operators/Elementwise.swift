@@ -75,6 +75,11 @@ public enum Elementwise: String, CaseIterable, Sendable, Hashable {
   case fastGelu = "com.microsoft.FastGelu"
   case microsoftGelu = "com.microsoft.Gelu"
   case quickGelu = "com.microsoft.QuickGelu"
+  case quantisedAdd = "com.microsoft.QLinearAdd"
+  case quantisedMul = "com.microsoft.QLinearMul"
+  case quantisedLeakyRelu = "com.microsoft.QLinearLeakyRelu"
+  case quantisedSigmoid = "com.microsoft.QLinearSigmoid"
+  case quantisedWhere = "com.microsoft.QLinearWhere"
 }
 
 extension Elementwise: OperatorRules {
@@ -97,6 +102,9 @@ extension Elementwise: OperatorRules {
     case .clip: Signature(1...3)
     case .dropout: Signature(1...3, outputs: 1...2)
     case .max, .mean, .min, .sum: Signature(1...Signature.many)
+    case .quantisedAdd, .quantisedMul: Signature(7...8)
+    case .quantisedLeakyRelu, .quantisedSigmoid: Signature(4...5)
+    case .quantisedWhere: Signature(9)
     }
   }
 
@@ -148,6 +156,16 @@ extension Elementwise: OperatorRules {
       let data = try context.type(0)
       context.set(0, data)
       context.set(1, .bool, data.shape)
+    case .quantisedAdd, .quantisedMul:
+      let (a, b) = (try context.type(0), try context.type(3))
+      return context.set(0, context.optionalType(7)?.element ?? a.element, try context.broadcast(a.shape, b.shape))
+    case .quantisedWhere:
+      let (condition, a, b) = (try context.type(0), try context.type(1), try context.type(4))
+      let shape = try context.broadcast(condition.shape, try context.broadcast(a.shape, b.shape))
+      return context.set(0, try context.type(8).element, shape)
+    case .quantisedLeakyRelu, .quantisedSigmoid:
+      let data = try context.type(0)
+      return context.set(0, context.optionalType(4)?.element ?? data.element, data.shape)
     case .biasGelu, .fastGelu:
       let data = try context.type(0)
       if context.has(1) || self == .biasGelu {

@@ -3,7 +3,7 @@ extension Joining {
   public func relate(_ solver: some AxisSolver) {
     let node = solver.node
     switch self {
-    case .concat: relateConcat(solver, node)
+    case .concat, .quantisedConcat: relateConcat(solver, node)
     case .split: relateSplit(solver, node)
     case .slice: relateSlice(solver, node)
     case .pad: relatePad(solver, node)
@@ -11,7 +11,8 @@ extension Joining {
   }
 
   private func relateConcat(_ solver: some AxisSolver, _ node: Node) {
-    let operands = node.inputs.indices.filter { solver.has($0) }
+    let operands = parts(count: node.inputs.count).filter { solver.has($0) }
+    solver.keepSettings(node.inputs.indices.filter { !operands.contains($0) })
     joinCodomains(solver, operands)
     guard let first = operands.first, let result = solver.type(ofOutput: 0),
       let axis = solver.normalised(node.attributes.int(.axis) ?? 0, rank: solver.shape(ofInput: first).count)

@@ -11,6 +11,8 @@ extension Joining {
     case .split: try Self.evaluateSplit(&context)
     case .slice: try Self.evaluateSlice(&context)
     case .pad: try Self.evaluatePad(&context)
+    case .quantisedConcat:
+      throw context.unsupported("this quantised operator can be pruned, but not executed")
     }
   }
 

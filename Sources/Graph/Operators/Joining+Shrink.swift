@@ -2,7 +2,7 @@ extension Joining {
   /// What follows when the tensors shrink: sizes of pieces, bounds of cuts, lengths of borders.
   public func shrink(_ context: inout ShrinkContext) throws(Diagnostic) {
     switch self {
-    case .concat: break
+    case .concat, .quantisedConcat: break
     case .pad: try Self.shrinkPad(&context)
     case .slice: try Self.shrinkSlice(&context)
     case .split: try Self.shrinkSplit(&context)

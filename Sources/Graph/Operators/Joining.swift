@@ -4,6 +4,7 @@ public enum Joining: String, CaseIterable, Sendable, Hashable {
   case pad = "Pad"
   case slice = "Slice"
   case split = "Split"
+  case quantisedConcat = "com.microsoft.QLinearConcat"
 }
 
 extension Joining: OperatorRules {
@@ -11,6 +12,7 @@ extension Joining: OperatorRules {
   public var signature: Signature {
     switch self {
     case .concat: Signature(1...Signature.many)
+    case .quantisedConcat: Signature(5...Signature.many)
     case .pad: Signature(2...4)
     case .slice: Signature(3...5)
     case .split: Signature(1...2, outputs: 1...Signature.many)
@@ -20,7 +22,7 @@ extension Joining: OperatorRules {
   /// Types of the results.
   public func infer(_ context: inout InferenceContext) throws(Diagnostic) {
     switch self {
-    case .concat: try Self.concat(&context)
+    case .concat, .quantisedConcat: try concat(&context)
     case .pad: try Self.pad(&context)
     case .slice: try Self.slice(&context)
     case .split: try Self.split(&context)
@@ -29,17 +31,25 @@ extension Joining: OperatorRules {
 }
 
 extension Joining {
-  private static func concat(_ context: inout InferenceContext) throws(Diagnostic) {
-    let first = try context.type(0)
+  /// Which operands are concatenated. A quantised one begins with the result's scale and zero point, and each part has its own.
+  func parts(count: Int) -> [Int] {
+    self == .quantisedConcat ? Array(stride(from: 2, to: count, by: 3)) : Array(0..<count)
+  }
+
+  private func concat(_ context: inout InferenceContext) throws(Diagnostic) {
+    let operands = self.parts(count: context.inputCount)
+    guard let head = operands.first else { throw context.failure("has no operands") }
+    let first = try context.type(head)
     guard let given = context.attributes.int(.axis) else { throw context.failure("has no axis") }
     let axis = try context.axis(given, rank: first.rank)
     var shape = first.shape
     var parts: [KnownValue]? = []
-    for index in 0..<context.inputCount {
+    for index in operands {
       let part = try context.type(index)
-      try context.require(part.rank == first.rank, "operand \(index) is \(part), operand 0 \(first): their ranks differ")
-      try context.require(part.element == first.element, "operand \(index) is \(part), operand 0 \(first): their types differ")
-      if index > 0 {
+      try context.require(part.rank == first.rank, "operand \(index) is \(part), operand \(head) \(first): their ranks differ")
+      try context.require(
+        part.element == first.element, "operand \(index) is \(part), operand \(head) \(first): their types differ")
+      if index > head {
         for other in shape.indices {
           shape[other] =
             other == axis

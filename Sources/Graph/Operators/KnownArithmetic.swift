@@ -73,7 +73,8 @@ struct KnownArithmetic {
       return condition ? operands[1] : operands[2]
     case .acos, .acosh, .asin, .asinh, .atan, .atanh, .bitShift, .celu, .cos, .cosh, .dropout, .elu, .erf, .exp, .gelu,
       .hardSigmoid,
-      .hardSwish, .isInfinite, .isNaN, .leakyRelu, .log, .mean, .mish, .prelu, .selu, .shrink, .sigmoid, .sin, .sinh, .softplus,
+      .hardSwish, .isInfinite, .isNaN, .leakyRelu, .log, .mean, .mish, .prelu, .quantisedAdd, .quantisedMul, .quantisedLeakyRelu,
+      .quantisedSigmoid, .quantisedWhere, .selu, .shrink, .sigmoid, .sin, .sinh, .softplus,
       .softsign, .swish, .tan, .tanh, .thresholdedRelu, .biasGelu, .fastGelu, .microsoftGelu, .quickGelu:
       return .unknown
     }

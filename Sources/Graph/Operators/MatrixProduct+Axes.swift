@@ -22,7 +22,7 @@ extension MatrixProduct {
         case (true, true): Self.vectorRule
         }
       if let names = rule.apply(to: solver) { noteRoles(solver, names, left: 0, right: 1) }
-    case .gemm:
+    case .gemm, .fusedGemm:
       let at = (node.attributes.flag(.transA) ? 2 : 0) + (node.attributes.flag(.transB) ? 1 : 0)
       if let names = Self.gemmRules[at].apply(to: solver) { noteRoles(solver, names, left: 0, right: 1) }
     case .einsum: relateEinsum(solver, node)
@@ -30,6 +30,9 @@ extension MatrixProduct {
     case .quantisedMatMul: relateQuantised(solver)
     case .fusedMatMul: relateFused(solver, node)
     case .matMulNBits: relatePacked(solver, node)
+    case .quantisedGemm: relateQuantisedGemm(solver, node)
+    case .dynamicMatMul: relateScaled(solver, Self.dynamicRule, ofLeft: [], ofRight: [2, 3])
+    case .integerToFloat: relateScaled(solver, Self.integerToFloatRule, ofLeft: [2, 4], ofRight: [3, 5])
     }
   }
 

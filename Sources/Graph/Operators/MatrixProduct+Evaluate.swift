@@ -13,6 +13,8 @@ extension MatrixProduct {
     case .matMulInteger: try Self.evaluateInteger(&context)
     case .quantisedMatMul: try Self.evaluateQuantised(&context)
     case .matMulNBits: try Self.evaluatePacked(&context)
+    case .fusedGemm, .quantisedGemm, .dynamicMatMul, .integerToFloat:
+      throw context.unsupported("this fused operator can be pruned, but not executed")
     }
   }
 

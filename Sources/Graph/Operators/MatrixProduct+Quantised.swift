@@ -47,6 +47,32 @@ extension MatrixProduct {
     noteRoles(solver, names, left: 0, right: 3)
   }
 
+  static let quantisedGemmRules: [AxisRule] = [
+    "m k, *_, *_, k n, *_, *_, ?m n, *_, *_ -> m n", "m k, *_, *_, n k, *_, *_, ?m n, *_, *_ -> m n",
+    "k m, *_, *_, k n, *_, *_, ?m n, *_, *_ -> m n", "k m, *_, *_, n k, *_, *_, ?m n, *_, *_ -> m n",
+  ]
+
+  /// As `quantisedMatMul` of matrices that may be transposed, with a bias.
+  func relateQuantisedGemm(_ solver: some AxisSolver, _ node: Node) {
+    let (transA, transB) = (node.attributes.flag(.transA), node.attributes.flag(.transB))
+    guard let names = Self.quantisedGemmRules[(transA ? 2 : 0) + (transB ? 1 : 0)].apply(to: solver) else { return }
+    for input in [1, 2] { relateScale(solver, input: input, with: 0, isColumn: transA) }
+    for input in [4, 5] { relateScale(solver, input: input, with: 3, isColumn: !transB) }
+    solver.keepSettings([7, 8])
+    noteRoles(solver, names, left: 0, right: 3)
+  }
+
+  static let dynamicRule: AxisRule = "*b m k, *b k n, *_, *_, ?*b m n -> *b m n"
+  static let integerToFloatRule: AxisRule = "*b m k, *b k n, *_, *_, *_, *_, ?*b m n -> *b m n"
+
+  /// A product with a real result and a bias; scales and zero points perhaps per row of A and per column of B.
+  func relateScaled(_ solver: some AxisSolver, _ rule: AxisRule, ofLeft: [Int], ofRight: [Int]) {
+    guard let names = rule.apply(to: solver) else { return }
+    for input in ofLeft where solver.has(input) { relateScale(solver, input: input, with: 0, isColumn: false) }
+    for input in ofRight where solver.has(input) { relateScale(solver, input: input, with: 1, isColumn: true) }
+    noteRoles(solver, names, left: 0, right: 1)
+  }
+
   /// Ties a scale or zero point with the rows (A) or columns (B) of its matrix: a list of that length, or the matrix' shape with 1s.
   private func relateScale(_ solver: some AxisSolver, input: Int, with matrix: Int, isColumn: Bool) {
     let shape = solver.shape(ofInput: input)

@@ -5,7 +5,9 @@ extension MatrixProduct {
     case .matMulNBits:
       if let contracted = context.newInput(0)?.shape.last?.constant { context.follow(.packedContracted, to: contracted) }
       if let results = context.newOutput()?.shape.last?.constant { context.follow(.packedResults, to: results) }
-    case .einsum, .gemm, .matMul, .matMulInteger, .quantisedMatMul, .fusedMatMul: break
+    case .einsum, .gemm, .matMul, .matMulInteger, .quantisedMatMul, .fusedMatMul, .fusedGemm, .quantisedGemm, .dynamicMatMul,
+      .integerToFloat:
+      break
     }
   }
 
@@ -15,8 +17,10 @@ extension MatrixProduct {
     let results = Work.count(outputs.first ?? nil)
     let isTransposed = attributes.flag(.transA) && left.rank >= 2
     switch self {
-    case .matMul, .matMulInteger, .quantisedMatMul, .matMulNBits: return results * Work.size(left.shape.last)
-    case .gemm, .fusedMatMul: return results * Work.size(isTransposed ? left.shape[left.rank - 2] : left.shape.last)
+    case .matMul, .matMulInteger, .quantisedMatMul, .matMulNBits, .dynamicMatMul, .integerToFloat:
+      return results * Work.size(left.shape.last)
+    case .gemm, .fusedMatMul, .fusedGemm, .quantisedGemm:
+      return results * Work.size(isTransposed ? left.shape[left.rank - 2] : left.shape.last)
     case .einsum: return Self.einsumWork(attributes.string(.equation) ?? "", inputs)
     }
   }

@@ -7,6 +7,10 @@ public enum MatrixProduct: String, CaseIterable, Sendable, Hashable {
   case quantisedMatMul = "QLinearMatMul"
   case fusedMatMul = "com.microsoft.FusedMatMul"
   case matMulNBits = "com.microsoft.MatMulNBits"
+  case fusedGemm = "com.microsoft.FusedGemm"
+  case quantisedGemm = "com.microsoft.QGemm"
+  case dynamicMatMul = "com.microsoft.DynamicQuantizeMatMul"
+  case integerToFloat = "com.microsoft.MatMulIntegerToFloat"
 }
 
 extension MatrixProduct: OperatorRules {
@@ -14,11 +18,14 @@ extension MatrixProduct: OperatorRules {
   public var signature: Signature {
     switch self {
     case .einsum: Signature(1...Signature.many)
-    case .gemm: Signature(2...3)
+    case .gemm, .fusedGemm: Signature(2...3)
     case .matMul, .fusedMatMul: Signature(2)
     case .matMulInteger: Signature(2...4)
     case .quantisedMatMul: Signature(8)
     case .matMulNBits: Signature(3...6)
+    case .quantisedGemm: Signature(6...9)
+    case .dynamicMatMul: Signature(3...5)
+    case .integerToFloat: Signature(4...7)
     }
   }
 
@@ -26,7 +33,10 @@ extension MatrixProduct: OperatorRules {
   public func infer(_ context: inout InferenceContext) throws(Diagnostic) {
     switch self {
     case .einsum: try Self.inferEinsum(&context)
-    case .gemm: try Self.inferGemm(&context)
+    case .gemm, .fusedGemm:
+      let (rows, columns) = try Self.gemmExtents(try context.type(0), try context.type(1), context)
+      if let bias = context.optionalType(2) { try context.requireBroadcast(bias.shape, to: [rows, columns], "the bias") }
+      context.set(0, try context.sharedElement(operands: 0...2), [rows, columns])
     case .matMul:
       let element = try context.sharedElement(operands: 0...1)
       context.set(0, element, try Self.product(try context.type(0).shape, try context.type(1).shape, context))
@@ -41,6 +51,16 @@ extension MatrixProduct: OperatorRules {
       let b = Self.transposed(try context.type(1).shape, batch: attributes.flag(.transBatchB), matrix: attributes.flag(.transB))
       context.set(0, try context.sharedElement(operands: 0...1), try Self.product(a, b, context))
     case .matMulNBits: try Self.inferMatMulNBits(&context)
+    case .quantisedGemm:
+      let (rows, columns) = try Self.gemmExtents(try context.type(0), try context.type(3), context)
+      if let bias = context.optionalType(6) { try context.requireBroadcast(bias.shape, to: [rows, columns], "the bias") }
+      // Without a zero point of its own the result is real.
+      context.set(0, context.optionalType(8)?.element ?? .f32, [rows, columns])
+    case .dynamicMatMul, .integerToFloat:
+      let shape = try Self.product(try context.type(0).shape, try context.type(1).shape, context)
+      let bias = context.optionalType(self == .dynamicMatMul ? 4 : 6)
+      if let bias { try context.requireBroadcast(bias.shape, to: shape, "the bias") }
+      context.set(0, .f32, shape)
     }
   }
 
@@ -68,15 +88,16 @@ extension MatrixProduct: OperatorRules {
     return result
   }
 
-  private static func inferGemm(_ context: inout InferenceContext) throws(Diagnostic) {
-    let (a, b) = (try context.type(0), try context.type(1))
+  /// Rows and columns of the product of two matrices, each perhaps transposed.
+  private static func gemmExtents(
+    _ a: TensorType, _ b: TensorType, _ context: InferenceContext
+  ) throws(Diagnostic) -> (Extent, Extent) {
     try context.require(rank: 2, of: a, "the left operand")
     try context.require(rank: 2, of: b, "the right operand")
     let (rows, left) = context.attributes.flag(.transA) ? (a.shape[1], a.shape[0]) : (a.shape[0], a.shape[1])
     let (right, columns) = context.attributes.flag(.transB) ? (b.shape[1], b.shape[0]) : (b.shape[0], b.shape[1])
     try context.agree(left, right) { "the left operand contracts \($0) numbers, the right one \($1): \(a) and \(b)" }
-    if let bias = context.optionalType(2) { try context.requireBroadcast(bias.shape, to: [rows, columns], "the bias") }
-    context.set(0, try context.sharedElement(operands: 0...2), [rows, columns])
+    return (rows, columns)
   }
 
   private static func inferMatMulNBits(_ context: inout InferenceContext) throws(Diagnostic) {

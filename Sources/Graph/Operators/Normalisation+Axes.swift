@@ -1,5 +1,6 @@
 extension Normalisation {
   static let passRule: AxisRule = "*a -> *a"
+  static let quantisedPassRule: AxisRule = "*a, ^*_, ^*_, ^*_, ^*_ -> *a"
   static let batchRule: AxisRule = "n c *s, c, c, c, c -> n c *s, c, c, c, c"
   static let instanceRule: AxisRule = "n c *s, c, c -> n c *s"
   static let groupRule: AxisRule = "n (g k) *s, (g k), (g k) -> n (g k) *s"
@@ -18,6 +19,7 @@ extension Normalisation {
     case .batchNorm: Self.batchRule.apply(to: solver)
     case .groupNorm: relateGroup(solver, node)
     case .hardmax, .logSoftmax, .lpNorm, .meanVarianceNorm, .softmax: Self.passRule.apply(to: solver)
+    case .quantisedSoftmax: Self.quantisedPassRule.apply(to: solver)
     case .instanceNorm: relateInstance(solver)
     case .localResponseNorm: Self.localRule.apply(to: solver)
     case .layerNorm, .rmsNorm, .simplifiedLayerNorm: relateLayer(solver, node)

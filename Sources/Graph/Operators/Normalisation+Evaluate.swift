@@ -25,6 +25,8 @@ extension Normalisation {
     case .layerNorm, .rmsNorm, .simplifiedLayerNorm: try evaluateTrailing(&context, data)
     case .skipLayerNorm, .skipSimplifiedLayerNorm: try evaluateSkip(&context, data)
     case .embedLayerNorm: try Self.evaluateEmbedding(&context, data)
+    case .quantisedSoftmax:
+      throw context.unsupported("this quantised operator can be pruned, but not executed")
     }
   }
 

@@ -11,7 +11,7 @@ extension Normalisation {
         kept: context.kept(input: 0, axis: 1), in: 0..<channels, size: channels / groups, of: "groups")
       context.follow(.numGroups, to: left.count)
     case .batchNorm, .hardmax, .instanceNorm, .localResponseNorm, .layerNorm, .logSoftmax, .lpNorm, .meanVarianceNorm, .rmsNorm,
-      .simplifiedLayerNorm, .softmax, .embedLayerNorm, .skipLayerNorm, .skipSimplifiedLayerNorm:
+      .simplifiedLayerNorm, .softmax, .quantisedSoftmax, .embedLayerNorm, .skipLayerNorm, .skipSimplifiedLayerNorm:
       break
     }
   }

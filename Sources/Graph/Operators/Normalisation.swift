@@ -12,6 +12,7 @@ public enum Normalisation: String, CaseIterable, Sendable, Hashable {
   case rmsNorm = "RMSNormalization"
   case simplifiedLayerNorm = "SimplifiedLayerNormalization"
   case softmax = "Softmax"
+  case quantisedSoftmax = "com.microsoft.QLinearSoftmax"
   case embedLayerNorm = "com.microsoft.EmbedLayerNormalization"
   case skipLayerNorm = "com.microsoft.SkipLayerNormalization"
   case skipSimplifiedLayerNorm = "com.microsoft.SkipSimplifiedLayerNormalization"
@@ -24,6 +25,7 @@ extension Normalisation: OperatorRules {
     case .batchNorm: Signature(5...5, outputs: 1...5)
     case .groupNorm, .instanceNorm: Signature(3)
     case .hardmax, .localResponseNorm, .logSoftmax, .lpNorm, .meanVarianceNorm, .softmax: Signature(1)
+    case .quantisedSoftmax: Signature(4...5)
     case .layerNorm: Signature(2...3, outputs: 1...3)
     case .rmsNorm: Signature(2)
     case .simplifiedLayerNorm: Signature(2...2, outputs: 1...2)
@@ -58,6 +60,9 @@ extension Normalisation: OperatorRules {
     case .hardmax, .logSoftmax, .softmax:
       _ = try context.axis(Self.softmaxAxis(context), rank: data.rank)
       context.set(0, data)
+    case .quantisedSoftmax:
+      _ = try context.axis(context.attributes.int(.axis) ?? -1, rank: data.rank)
+      context.set(0, context.optionalType(4)?.element ?? data.element, data.shape)
     case .lpNorm:
       _ = try context.axis(context.attributes.int(.axis) ?? -1, rank: data.rank)
       context.set(0, data)

@@ -104,7 +104,9 @@ extension Operator {
 
   private static let irregular = [
     "MatMul": "matmul", "MatMulInteger": "matmul_integer", "FusedMatMul": "fused_matmul", "QLinearMatMul": "qlinear_matmul",
-    "MatMulNBits": "matmul_nbits", "PRelu": "prelu", "IsNaN": "is_nan", "QAttention": "qattention", "TopK": "top_k",
+    "MatMulNBits": "matmul_nbits", "MatMulIntegerToFloat": "matmul_integer_to_float",
+    "DynamicQuantizeMatMul": "dynamic_quantize_matmul", "PRelu": "prelu", "IsNaN": "is_nan", "QAttention": "qattention",
+    "TopK": "top_k",
   ]
 
   /// `LayerNormalization` → `layer_norm`, `GatherND` → `gather_nd`, `LSTM` → `lstm`.

@@ -1,6 +1,8 @@
 extension Pooling {
   static let globalRule: AxisRule = "n c *s -> n c *1"
   static let windowRule: AxisRule = "n c *_ -> n c *t, n c *t"
+  static let quantisedGlobalRule: AxisRule = "n c *s, ^*_, ^*_, ^*_, ^*_ -> n c *1"
+  static let quantisedWindowRule: AxisRule = "n c *_, ^*_, ^*_, ^*_, ^*_ -> n c *t"
   static let sampleRule: AxisRule = "n c !*_, n !*_ -> n c !*t"
   static let regionRule: AxisRule = "^n c !h !w, r ^_ -> r c !y !x"
   static let alignedRegionRule: AxisRule = "^n c !h !w, r ^_, r -> r c !y !x"
@@ -13,6 +15,13 @@ extension Pooling {
     let node = solver.node
     switch self {
     case .averagePool, .lpPool, .maxPool: relateWindows(solver, node)
+    case .quantisedAveragePool, .quantisedGlobalAveragePool:
+      solver.keepSettings()
+      guard !node.attributes.flag(.channelsLast) else {
+        return solver.freezeNode(.unsupported("a pool whose channels come last"))
+      }
+      if self == .quantisedAveragePool { return relateWindows(solver, node) }
+      Self.quantisedGlobalRule.apply(to: solver)
     case .globalAveragePool, .globalLpPool, .globalMaxPool: Self.globalRule.apply(to: solver)
     case .gridSample: Self.sampleRule.apply(to: solver)
     case .maxRoiPool: Self.regionRule.apply(to: solver)
@@ -35,7 +44,8 @@ extension Pooling {
       return solver.freezeNode(.neighbourhood)
     }
     let windows = Windows(node.attributes, kernel: kernel.map { Extent($0) })
-    Self.windowRule.apply(to: solver, given: ["t": windows.spatialAxes(solver, axes: axes, shape: shape, result: result)])
+    let rule = self == .quantisedAveragePool ? Self.quantisedWindowRule : Self.windowRule
+    rule.apply(to: solver, given: ["t": windows.spatialAxes(solver, axes: axes, shape: shape, result: result)])
   }
 
   /// An axis that keeps its length and is scaled by one passes; others are interpolated.

@@ -20,6 +20,8 @@ extension Pooling {
     case .affineGrid: try Self.evaluateAffineGrid(&context)
     case .dft: try Self.evaluateFourier(&context)
     case .stft: try Self.evaluateShortTimeFourier(&context)
+    case .quantisedAveragePool, .quantisedGlobalAveragePool:
+      throw context.unsupported("this quantised operator can be pruned, but not executed")
     }
   }
 

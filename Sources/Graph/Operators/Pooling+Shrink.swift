@@ -10,7 +10,7 @@ extension Pooling {
     case .affineGrid: context.requireOld(input: 1)
     case .averagePool, .dft, .globalAveragePool, .globalLpPool, .globalMaxPool, .gridSample, .lpPool, .maxPool, .maxRoiPool,
       .roiAlign,
-      .stft, .upsample:
+      .stft, .upsample, .quantisedAveragePool, .quantisedGlobalAveragePool:
       break
     }
   }

@@ -15,6 +15,8 @@ public enum Pooling: String, CaseIterable, Sendable, Hashable {
   case roiAlign = "RoiAlign"
   case stft = "STFT"
   case upsample = "Upsample"
+  case quantisedAveragePool = "com.microsoft.QLinearAveragePool"
+  case quantisedGlobalAveragePool = "com.microsoft.QLinearGlobalAveragePool"
 }
 
 extension Pooling: OperatorRules {
@@ -23,6 +25,7 @@ extension Pooling: OperatorRules {
     switch self {
     case .affineGrid, .gridSample, .maxRoiPool: Signature(2)
     case .averagePool, .globalAveragePool, .globalLpPool, .globalMaxPool, .lpPool: Signature(1)
+    case .quantisedAveragePool, .quantisedGlobalAveragePool: Signature(4...5)
     case .dft: Signature(1...3)
     case .maxPool: Signature(1...1, outputs: 1...2)
     case .maxUnpool: Signature(2...3)
@@ -38,6 +41,13 @@ extension Pooling: OperatorRules {
     let data = try context.type(0)
     switch self {
     case .averagePool, .lpPool, .maxPool: try Self.inferWindow(data, &context)
+    case .quantisedAveragePool, .quantisedGlobalAveragePool:
+      guard !context.attributes.flag(.channelsLast) else { return context.set(0, .unranked(data.element)) }
+      if self == .quantisedAveragePool {
+        try Self.inferWindow(data, &context)
+      } else {
+        context.set(0, data.element, data.shape.prefix(2) + Array(repeating: Extent(1), count: max(0, data.rank - 2)))
+      }
     case .globalAveragePool, .globalLpPool, .globalMaxPool:
       try context.require(rankAtLeast: 2, of: data, "the input")
       context.set(0, data.element, data.shape.prefix(2) + Array(repeating: Extent(1), count: data.rank - 2))

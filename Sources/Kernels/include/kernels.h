@@ -90,6 +90,61 @@ size_t pk_gemm_scratch_size(const pk_gemm *problem);
 void pk_gemm_run(
     const pk_gemm *problem, size_t first_row, size_t end_row, size_t first_panel, size_t end_panel, float *scratch);
 
+// ---------------------------------------------------------------------------------------------------------------------- Convolution
+
+/// A convolution of one image, channels last. Pixel (y, x) of the input starts at input + (y · width + x) · input_pixel_stride, so slices
+/// of channels can be read and written in place. One-dimensional: height 1. Padding after the end is whatever the output's size asks for.
+/// The epilogue's columns are the output channels and its rows the output pixels (its strides go from pixel to pixel).
+typedef struct pk_convolution {
+  size_t height, width, channels;
+  size_t output_height, output_width, output_channels;
+  size_t groups;
+  size_t kernel_height, kernel_width;
+  size_t stride_height, stride_width;
+  size_t dilation_height, dilation_width;
+  size_t pad_top, pad_left;
+  const float *input;
+  size_t input_pixel_stride;
+  const float *packed_weights;  // of pk_pack_convolution
+  float *output;
+  size_t output_pixel_stride;
+  pk_epilogue epilogue;
+} pk_convolution;
+
+/// The units in which output channels are shared out.
+size_t pk_convolution_panel_count(const pk_convolution *convolution);
+/// The floats that the packed weights take.
+size_t pk_packed_convolution_size(const pk_convolution *convolution);
+/// Packs weights given as [output channels, channels / groups, kernel height, kernel width], dense. Reads only the sizes of `convolution`.
+void pk_pack_convolution(const pk_convolution *convolution, const float *weights, float *packed);
+/// The floats of scratch that a call on any range needs (may be 0).
+size_t pk_convolution_scratch_size(const pk_convolution *convolution);
+/// Computes output pixels [first_pixel, end_pixel), counted row by row, of the channels of panels [first_panel, end_panel). Groups of few
+/// channels are merged with zero weights between them, so an infinite input can make NaN in a neighbouring group.
+void pk_convolution_run(
+    const pk_convolution *convolution, size_t first_pixel, size_t end_pixel, size_t first_panel, size_t end_panel, float *scratch);
+
+typedef enum pk_pooling_kind { PK_POOLING_MAX = 0, PK_POOLING_AVERAGE } pk_pooling_kind;
+
+/// Pooling of one image, channels last.
+typedef struct pk_pooling {
+  pk_pooling_kind kind;
+  bool counts_padding;  // of averages: padding inside the stated pads counts as zeros
+  size_t height, width, channels;
+  size_t output_height, output_width;
+  size_t kernel_height, kernel_width;
+  size_t stride_height, stride_width;
+  size_t dilation_height, dilation_width;
+  size_t pad_top, pad_left, pad_bottom, pad_right;
+  const float *input;
+  size_t input_pixel_stride;
+  float *output;
+  size_t output_pixel_stride;
+} pk_pooling;
+
+/// Computes output pixels [first_pixel, end_pixel). A window without any input gives −∞ (maximum) or 0 (average).
+void pk_pooling_run(const pk_pooling *pooling, size_t first_pixel, size_t end_pixel);
+
 // ------------------------------------------------------------------------------------------------------------- Functions of one number
 
 /// Functions applied to every element. ULP bounds are against the exact value, for finite results that are not subnormal; infinities,

@@ -1,11 +1,12 @@
 // The product of matrices: tiles of up to TILE_ROWS × PANEL_VECTORS vectors of C held in registers, over A's rows as they lie in memory
-// (copied to a block without aliasing rows where they do not lie well) and panels of packed B.
+// and panels of packed B.
 
 enum {
   PANEL_COLUMNS = LANES * PANEL_VECTORS,
-  DEPTH_BLOCK = 512,          // rows of a B panel that stay in the L1 and L2 caches while the tiles of a block of rows pass
+  DEPTH_BLOCK = 1024,         // rows of a B panel that stay in the L1 and L2 caches while the tiles of a block of rows pass
   BLOCK_FLOATS = 96 * 1024,   // of A per block of rows: some of the L2 cache
   WIDE_PANELS = 4,                        // panels taken at once for few rows
+  FETCH_AHEAD = 64,                       // rows of B fetched early where one or two panels stream from memory
   TILE_SUMS = TILE_ROWS * PANEL_VECTORS,  // vectors of C in registers
 };
 
@@ -210,10 +211,11 @@ PK_INLINE void finish_tile(const int rows, const int vectors, vf *sums, const ti
 /// Hides from the optimiser how a pointer was made, so that it keeps a register of its own.
 PK_INLINE void keep_apart(const float **pointer) { __asm__("" : "+r"(*pointer)); }
 
-/// sums += A[rows, k] · B[k, vectors], where B's further panels are panel_stride apart.
+/// sums += A[rows, k] · B[k, vectors], where B's further panels are panel_stride apart. B is fetched `ahead` rows early (0: left to the
+/// machine).
 PK_INLINE void add_products(
-    const int rows, const int vectors, size_t k, const float *a, size_t a_row_stride, const float *b, size_t panel_stride,
-    vf *sums) {
+    const int rows, const int vectors, const int ahead, size_t k, const float *a, size_t a_row_stride, const float *b,
+    size_t panel_stride, vf *sums) {
   // One pointer per three rows: the others are reached by scaled index.
   const float *a0 = a, *a3 = a + 3 * a_row_stride, *a6 = a + 6 * a_row_stride, *a9 = a + 9 * a_row_stride;
   keep_apart(&a3), keep_apart(&a6), keep_apart(&a9);
@@ -222,14 +224,18 @@ PK_INLINE void add_products(
 #pragma clang loop unroll(full)
     for (int v = 0; v < vectors; v++)
       columns[v] = load(b + (size_t)(v / PANEL_VECTORS) * panel_stride + (v % PANEL_VECTORS) * LANES);
+    if (ahead > 0) {
+#pragma clang loop unroll(full)
+      for (int v = 0; v < vectors; v++)
+        __builtin_prefetch(b + (size_t)(v / PANEL_VECTORS) * panel_stride + (ahead * PANEL_VECTORS + v % PANEL_VECTORS) * LANES);
+    }
 #pragma clang loop unroll(full)
     for (int row = 0; row < rows; row++) {
       const float *base = row < 3 ? a0 : row < 6 ? a3 : row < 9 ? a6 : a9;
-      const vf value = base[(size_t)(row % 3) * a_row_stride];
+      const vf value = base[(size_t)(row % 3) * a_row_stride + i];
 #pragma clang loop unroll(full)
       for (int v = 0; v < vectors; v++) sums[row * vectors + v] = vf_fma(value, columns[v], sums[row * vectors + v]);
     }
-    a0++, a3++, a6++, a9++;
     b += (vectors < PANEL_VECTORS ? vectors : PANEL_VECTORS) * LANES;
   }
 }
@@ -237,8 +243,8 @@ PK_INLINE void add_products(
 /// One tile over one block of depth. Sums start from `partial` unless this is the first block, and return there unless it is the last:
 /// so every sum is one chain over ascending k, however depth is blocked.
 PK_INLINE void tile(
-    const int rows, const int vectors, size_t k, const float *a, size_t a_row_stride, const float *b, size_t panel_stride,
-    float *partial, bool first, bool last, const tile_output *out) {
+    const int rows, const int vectors, const int ahead, size_t k, const float *a, size_t a_row_stride, const float *b,
+    size_t panel_stride, float *partial, bool first, bool last, const tile_output *out) {
   vf sums[TILE_SUMS];
 #pragma clang loop unroll(full)
   for (int row = 0; row < rows; row++)
@@ -250,7 +256,13 @@ PK_INLINE void tile(
 #pragma clang loop unroll(full)
       for (int v = 0; v < vectors; v++) sums[row * vectors + v] = load(partial + (row * vectors + v) * LANES);
   }
-  add_products(rows, vectors, k, a, a_row_stride, b, panel_stride, sums);
+  if (last && k >= 64) {  // C's lines arrive while the sums are made
+#pragma clang loop unroll(full)
+    for (int row = 0; row < rows; row++)
+#pragma clang loop unroll(full)
+      for (int v = 0; v < vectors; v++) __builtin_prefetch(out->c + (size_t)row * out->c_row_stride + v * LANES, 1);
+  }
+  add_products(rows, vectors, ahead, k, a, a_row_stride, b, panel_stride, sums);
   if (last) {
     finish_tile(rows, vectors, sums, out);
   } else {
@@ -277,27 +289,27 @@ typedef struct tile_input {
   bool first, last;
 } tile_input;
 
-PK_INLINE void tile_of_rows(const int rows, const int vectors, const tile_input *in, const tile_output *out) {
-  tile(rows, vectors, in->k, in->a, in->a_row_stride, in->b, in->panel_stride, in->partial, in->first, in->last, out);
+PK_INLINE void tile_of_rows(const int rows, const int vectors, const int ahead, const tile_input *in, const tile_output *out) {
+  tile(rows, vectors, ahead, in->k, in->a, in->a_row_stride, in->b, in->panel_stride, in->partial, in->first, in->last, out);
 }
 
 PK_INLINE void tile_of_vectors(size_t rows, const int vectors, const tile_input *in, const tile_output *out) {
   switch (rows) {
-    case 1: tile_of_rows(1, vectors, in, out); break;
-    case 2: tile_of_rows(2, vectors, in, out); break;
-    case 3: tile_of_rows(3, vectors, in, out); break;
-    case 4: tile_of_rows(4, vectors, in, out); break;
+    case 1: tile_of_rows(1, vectors, 0, in, out); break;
+    case 2: tile_of_rows(2, vectors, 0, in, out); break;
+    case 3: tile_of_rows(3, vectors, 0, in, out); break;
+    case 4: tile_of_rows(4, vectors, 0, in, out); break;
 #if TILE_ROWS_LIMIT > 4
-    case 5: tile_of_rows(5, vectors, in, out); break;
-    case 6: tile_of_rows(6, vectors, in, out); break;
+    case 5: tile_of_rows(5, vectors, 0, in, out); break;
+    case 6: tile_of_rows(6, vectors, 0, in, out); break;
 #endif
 #if TILE_ROWS_LIMIT > 6
-    case 7: tile_of_rows(7, vectors, in, out); break;
-    case 8: tile_of_rows(8, vectors, in, out); break;
-    case 9: tile_of_rows(9, vectors, in, out); break;
-    case 10: tile_of_rows(10, vectors, in, out); break;
-    case 11: tile_of_rows(11, vectors, in, out); break;
-    case 12: tile_of_rows(12, vectors, in, out); break;
+    case 7: tile_of_rows(7, vectors, 0, in, out); break;
+    case 8: tile_of_rows(8, vectors, 0, in, out); break;
+    case 9: tile_of_rows(9, vectors, 0, in, out); break;
+    case 10: tile_of_rows(10, vectors, 0, in, out); break;
+    case 11: tile_of_rows(11, vectors, 0, in, out); break;
+    case 12: tile_of_rows(12, vectors, 0, in, out); break;
 #endif
     default: break;
   }
@@ -318,21 +330,25 @@ static void run_tile(size_t rows, size_t vectors, const tile_input *in, const ti
 /// A tile of few rows over several whole panels, all of k at once.
 static void run_wide_tile(size_t rows, const tile_input *in, const tile_output *out) {
   switch (rows) {
-    case 1: tile_of_rows(1, wide_panels(1) * PANEL_VECTORS, in, out); break;
-    case 2: tile_of_rows(2, wide_panels(2) * PANEL_VECTORS, in, out); break;
+    case 1: tile_of_rows(1, wide_panels(1) * PANEL_VECTORS, 0, in, out); break;
+    case 2: tile_of_rows(2, wide_panels(2) * PANEL_VECTORS, 0, in, out); break;
+    case 3: tile_of_rows(3, wide_panels(3) * PANEL_VECTORS, 0, in, out); break;
+    case 4: tile_of_rows(4, wide_panels(4) * PANEL_VECTORS, 0, in, out); break;
 #if TILE_ROWS_LIMIT > 4
-    case 3: tile_of_rows(3, wide_panels(3) * PANEL_VECTORS, in, out); break;
+    case 5: tile_of_rows(5, wide_panels(5) * PANEL_VECTORS, FETCH_AHEAD, in, out); break;
+    case 6: tile_of_rows(6, wide_panels(6) * PANEL_VECTORS, FETCH_AHEAD, in, out); break;
 #endif
 #if TILE_ROWS_LIMIT > 6
-    case 4: tile_of_rows(4, wide_panels(4) * PANEL_VECTORS, in, out); break;
-    case 5: tile_of_rows(5, wide_panels(5) * PANEL_VECTORS, in, out); break;
-    case 6: tile_of_rows(6, wide_panels(6) * PANEL_VECTORS, in, out); break;
+    case 7: tile_of_rows(7, wide_panels(7) * PANEL_VECTORS, FETCH_AHEAD, in, out); break;
+    case 8: tile_of_rows(8, wide_panels(8) * PANEL_VECTORS, FETCH_AHEAD, in, out); break;
+    case 9: tile_of_rows(9, wide_panels(9) * PANEL_VECTORS, FETCH_AHEAD, in, out); break;
+    case 10: tile_of_rows(10, wide_panels(10) * PANEL_VECTORS, FETCH_AHEAD, in, out); break;
+    case 11: tile_of_rows(11, wide_panels(11) * PANEL_VECTORS, FETCH_AHEAD, in, out); break;
+    case 12: tile_of_rows(12, wide_panels(12) * PANEL_VECTORS, FETCH_AHEAD, in, out); break;
 #endif
     default: break;
   }
 }
-
-enum { WIDE_ROWS = TILE_ROWS / 2 };  // rows up to which several panels are taken at once
 
 // ---- Blocks of rows
 
@@ -371,7 +387,7 @@ static void few_rows_times_panels(
   size_t panel = first_panel;
   while (panel < end_panel) {
     const size_t column = panel * PANEL_COLUMNS, left = product->n - column;
-    const bool whole = wide > 1 && panel + wide <= end_panel && wide * PANEL_COLUMNS <= left;
+    const bool whole = panel + wide <= end_panel && wide * PANEL_COLUMNS <= left;
     const size_t columns = whole ? wide * PANEL_COLUMNS : least(left, PANEL_COLUMNS);
     const tile_input in = {
       .k = k, .a = a, .a_row_stride = a_row_stride, .b = product->packed_b + column * k, .panel_stride = PANEL_COLUMNS * k,
@@ -389,7 +405,7 @@ static void few_rows_times_panels(
 static void rows_times_panels(
     const panel_product *product, const float *a, size_t a_row_stride, size_t rows, size_t first_panel, size_t end_panel,
     float *partial) {
-  if (rows <= WIDE_ROWS) {
+  if (rows <= TILE_ROWS) {
     few_rows_times_panels(product, a, a_row_stride, rows, first_panel, end_panel);
     return;
   }
@@ -413,10 +429,16 @@ static void rows_times_panels(
   }
 }
 
-/// Rows per block of A for depth k: a multiple of TILE_ROWS.
+/// Rows per block of A for depth k: a multiple of TILE_ROWS. Even where k is great, B should serve several tiles each time it streams by.
 PK_INLINE size_t block_rows(size_t k) {
   const size_t rows = BLOCK_FLOATS / (k + 1) / TILE_ROWS * TILE_ROWS;
-  return rows < TILE_ROWS ? TILE_ROWS : rows > 20 * TILE_ROWS ? 20 * TILE_ROWS : rows;
+  return rows < 60 ? 60 : rows > 20 * TILE_ROWS ? 20 * TILE_ROWS : rows;
+}
+
+/// Rows per block when `rows` are cut into as few and as equal blocks as can be.
+PK_INLINE size_t even_block_rows(size_t rows, size_t k) {
+  const size_t blocks = quotient_up(rows, block_rows(k));
+  return least(quotient_up(quotient_up(rows, blocks), TILE_ROWS) * TILE_ROWS, block_rows(k));
 }
 
 /// Row stride of a copied block: an odd number of 64-byte lines, so that the rows of a tile fall into different cache sets.
@@ -426,7 +448,7 @@ PK_INLINE size_t partial_size(size_t k) { return k > DEPTH_BLOCK ? block_rows(k)
 
 // ---- The whole product
 
-/// A's rows must be copied when they are not contiguous or lie so that a tile's rows share cache sets.
+/// Rows of A that are not contiguous are copied block by block; others are read where they lie.
 PK_INLINE bool needs_copy(const pk_gemm *problem) {
   return problem->a_column_stride != 1 && problem->k > 1;
 }
@@ -455,9 +477,7 @@ static void gemm_run(
   end_row = least(end_row, problem->m);
   end_panel = least(end_panel, quotient_up(problem->n, PANEL_COLUMNS));
   if (first_row >= end_row || first_panel >= end_panel) return;
-  // As few and as equal blocks as can be.
-  const size_t blocks = quotient_up(end_row - first_row, height);
-  const size_t even = quotient_up(quotient_up(end_row - first_row, blocks), TILE_ROWS) * TILE_ROWS;
+  const size_t even = even_block_rows(end_row - first_row, k);
   for (size_t row = first_row; row < end_row; row += even) {
     const size_t rows = least(even, end_row - row);
     const panel_product product = {

@@ -3,4 +3,7 @@
 #include "math.h"
 #include "unary.h"
 #include "gemm.h"
+#include "depthwise.h"
+#include "convolution.h"
+#include "pooling.h"
 #include "table.h"

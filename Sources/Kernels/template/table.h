@@ -4,4 +4,7 @@
   { \
     .panel_columns = PANEL_COLUMNS, .peak_operations = peak_operations, .pack_b = pack_b, \
     .gemm_scratch_size = gemm_scratch_size, .gemm_run = gemm_run, .unary_run = unary_run, \
+    .convolution_panel_count = convolution_panel_count, .packed_convolution_size = packed_convolution_size, \
+    .pack_convolution = pack_convolution, .convolution_scratch_size = convolution_scratch_size, \
+    .convolution_run = convolution_run, .pooling_run = pooling_run, \
   }

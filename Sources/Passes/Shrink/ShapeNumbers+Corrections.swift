@@ -251,6 +251,7 @@ extension ShapeNumbers {
       case .acos, .acosh, .and, .asin, .asinh, .atan, .atanh, .bitShift, .bitwiseAnd, .bitwiseNot, .bitwiseOr, .bitwiseXor, .ceil,
         .celu, .clip, .cos, .cosh, .dropout, .elu, .equal, .erf, .exp, .floor, .gelu, .greater, .greaterOrEqual, .hardSigmoid,
         .hardSwish, .isInfinite, .isNaN, .leakyRelu, .less, .lessOrEqual, .log, .mean, .mish, .not, .or, .pow, .prelu,
+        .quantisedAdd, .quantisedMul, .quantisedLeakyRelu, .quantisedSigmoid, .quantisedWhere,
         .reciprocal,
         .relu, .round, .selu, .shrink, .sigmoid, .sign, .sin, .sinh, .softplus, .softsign, .sqrt, .swish, .tan, .tanh,
         .thresholdedRelu, .xor, .biasGelu, .fastGelu, .microsoftGelu, .quickGelu:
@@ -258,7 +259,7 @@ extension ShapeNumbers {
       }
     case .reshaping, .joining(.slice), .joining(.split), .joining(.pad):
       return operand == 0 && results.allSatisfy { isKnown($0) }
-    case .joining(.concat): return results.allSatisfy { isKnown($0) }
+    case .joining(.concat), .joining(.quantisedConcat): return results.allSatisfy { isKnown($0) }
     case .indexing(.gather), .indexing(.gatherElements), .indexing(.gatherND):
       return operand == 0 && results.allSatisfy { isKnown($0) }
     case .indexing(.scatterElements), .indexing(.scatterND):

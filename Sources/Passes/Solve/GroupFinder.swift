@@ -87,8 +87,8 @@ extension Operator {
     case .matrixProduct(let product):
       switch product {
       case .einsum: operands = Array(0..<count)
-      case .gemm, .matMul, .matMulInteger, .fusedMatMul: operands = [0, 1]
-      case .quantisedMatMul: operands = [0, 3]
+      case .gemm, .matMul, .matMulInteger, .fusedMatMul, .fusedGemm, .dynamicMatMul, .integerToFloat: operands = [0, 1]
+      case .quantisedMatMul, .quantisedGemm: operands = [0, 3]
       case .matMulNBits: operands = [1]
       }
     case .convolution(let convolution):

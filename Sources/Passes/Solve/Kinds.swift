@@ -9,17 +9,20 @@ struct KindFinder {
 
   func kinds(of leaves: [Int32]) -> [Int32: GroupKind] {
     var roles: [Int32: Set<AxisRole>] = [:]
-    let groupNorms = nodesWithGroupsInside()
+    let groupNorms = nodes { $0 == .insideNormGroup }
+    let blockDiagonals = nodes { $0 == .insideGroup || $0 == .linearInput || $0 == .linearOutput }
     for note in notes {
       if note.role == .normGroups && !groupNorms.contains(note.node) { continue }
+      if note.role == .groups && !blockDiagonals.contains(note.node) { continue }
       for leaf in table.leaves(note.layout) { roles[leaf, default: []].insert(note.role) }
     }
     return Dictionary(uniqueKeysWithValues: leaves.map { ($0, kind(roles[$0] ?? [], occurrences[$0] ?? [])) })
   }
 
-  /// Nodes that normalise groups of channels: an instance norm whose channel axis merely carries channels is none.
-  private func nodesWithGroupsInside() -> Set<Int> {
-    Set(notes.filter { $0.role == .insideNormGroup && !table.leaves($0.layout).isEmpty }.map(\.node))
+  /// Nodes with groups inside their groups. An instance norm whose channel axis merely carries channels normalises no groups of channels; a
+  /// filter of its own for each channel, over positions that stay, is no block of a block-diagonal product.
+  private func nodes(where isInside: (AxisRole) -> Bool) -> Set<Int> {
+    Set(notes.filter { isInside($0.role) && !table.leaves($0.layout).isEmpty }.map(\.node))
   }
 
   private func kind(_ roles: Set<AxisRole>, _ occurrences: [Group.Occurrence]) -> GroupKind {

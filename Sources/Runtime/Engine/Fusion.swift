@@ -73,7 +73,9 @@ struct FusionPlanner {
   /// The only node that reads a value, where there is one and the value is no output.
   private func onlyReader(_ value: ValueID) -> Int? {
     let uses = readers[value.index]
-    guard !isOutput.contains(value), let first = uses.first, uses.allSatisfy({ $0.node == first.node && $0.operand >= 0 }) else { return nil }
+    guard !isOutput.contains(value), let first = uses.first, uses.allSatisfy({ $0.node == first.node && $0.operand >= 0 }) else {
+      return nil
+    }
     return first.node
   }
 
@@ -85,13 +87,16 @@ struct FusionPlanner {
   // MARK: - Products
 
   private func isProduct(_ node: Int) -> Bool {
-    guard let output = module.nodes[node].outputs.first.flatMap({ $0 }), type(output).element == .f32, type(output).staticShape != nil else {
+    guard let output = module.nodes[node].outputs.first.flatMap({ $0 }), type(output).element == .f32,
+      type(output).staticShape != nil
+    else {
       return false
     }
     switch module.nodes[node].operation {
     case .matrixProduct(.matMul), .matrixProduct(.gemm): return true
     case .convolution(.conv): return type(output).rank <= 4
-    case .matrixProduct, .convolution, .elementwise, .normalisation, .reduction, .reshaping, .joining, .indexing, .pooling, .recurrence,
+    case .matrixProduct, .convolution, .elementwise, .normalisation, .reduction, .reshaping, .joining, .indexing, .pooling,
+      .recurrence,
       .attention, .quantisation, .generation, .opaque:
       return false
     }
@@ -122,7 +127,9 @@ struct FusionPlanner {
     if function == .add {
       let others = module.nodes[node].inputs.compactMap { $0 }.filter { $0 != result }
       guard others.count == 1, let other = others.first, type(other).element == .f32 else { return nil }
-      if isBias(other, of: leader), epilogue.bias == nil, epilogue.residual == nil, epilogue.activation == nil, !hasOwnBias(leader) {
+      if isBias(other, of: leader), epilogue.bias == nil, epilogue.residual == nil, epilogue.activation == nil,
+        !hasOwnBias(leader)
+      {
         epilogue.bias = other
         return epilogue
       }
@@ -169,11 +176,14 @@ struct FusionPlanner {
       guard low == nil || scalar(low) != nil, high == nil || scalar(high) != nil else { return nil }
       let range = (scalar(low) ?? -.greatestFiniteMagnitude, scalar(high) ?? .greatestFiniteMagnitude)
       return range.0 <= range.1 ? .clip(range.0, range.1) : nil
-    case .abs, .acos, .acosh, .add, .and, .asin, .asinh, .atan, .atanh, .bitShift, .bitwiseAnd, .bitwiseNot, .bitwiseOr, .bitwiseXor,
+    case .abs, .acos, .acosh, .add, .and, .asin, .asinh, .atan, .atanh, .bitShift, .bitwiseAnd, .bitwiseNot, .bitwiseOr,
+      .bitwiseXor,
       .cast, .castLike, .ceil, .celu, .cos, .cosh, .div, .dropout, .elu, .equal, .erf, .exp, .floor, .greater, .greaterOrEqual,
-      .identity, .isInfinite, .isNaN, .less, .lessOrEqual, .log, .max, .mean, .min, .mish, .mod, .mul, .neg, .not, .or, .pow, .prelu,
+      .identity, .isInfinite, .isNaN, .less, .lessOrEqual, .log, .max, .mean, .min, .mish, .mod, .mul, .neg, .not, .or, .pow,
+      .prelu,
       .reciprocal, .round, .selu, .shrink, .sign, .sin, .sinh, .softplus, .softsign, .sqrt, .sub, .sum, .tan, .thresholdedRelu,
-      .choose, .xor, .biasGelu, .fastGelu, .quickGelu:
+      .choose, .xor, .biasGelu, .fastGelu, .quickGelu, .quantisedAdd, .quantisedMul,
+      .quantisedLeakyRelu, .quantisedSigmoid, .quantisedWhere:
       return nil
     }
   }
@@ -202,7 +212,8 @@ struct FusionPlanner {
   }
 
   private func isChainable(_ node: Int) -> Bool {
-    guard case .elementwise(let function) = module.nodes[node].operation, ChainOperation(function, module.nodes[node], scalar) != nil
+    guard case .elementwise(let function) = module.nodes[node].operation,
+      ChainOperation(function, module.nodes[node], scalar) != nil
     else { return false }
     return (module.nodes[node].inputs + module.nodes[node].outputs).allSatisfy { value in
       value.map { type($0).element == .f32 && type($0).staticShape != nil } ?? true

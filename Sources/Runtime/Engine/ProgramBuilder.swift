@@ -16,13 +16,18 @@ struct ProgramBuilder {
   private var steps: [Step] = []
   private var scratchFloats = 0
 
-  /// The program of a lowered module, all of whose inputs have fixed shapes.
-  static func build(_ module: Module, threads: Int) throws(Diagnostic) -> Program {
+  /// The program of a lowered module, all of whose inputs have fixed shapes; without fusing, every node is a step.
+  static func build(_ module: Module, threads: Int, isFusing: Bool = true) throws(Diagnostic) -> Program {
     var builder = ProgramBuilder(module, threads)
     for input in module.inputs {
-      if let operand = builder.makeBuffer(for: input) { builder.touch(operand.buffer, at: -1) } else { builder.storage[input.index] = .made }
+      if let operand = builder.makeBuffer(for: input) {
+        builder.touch(operand.buffer, at: -1)
+      } else {
+        builder.storage[input.index] = .made
+      }
     }
-    for fused in FusionPlanner.plan(module) { builder.add(fused) }
+    let steps = isFusing ? FusionPlanner.plan(module) : module.nodes.indices.map { FusedStep(nodes: [$0], kind: .single) }
+    for fused in steps { builder.add(fused) }
     for output in module.outputs { builder.keepToTheEnd(output) }
     return builder.finished()
   }
@@ -206,7 +211,8 @@ struct ProgramBuilder {
     case .elementwise(.identity), .elementwise(.dropout): return bindIdentity(node)
     case .elementwise: return bindChain(fused)
     case .matrixProduct: return bindProduct(node, fused, FusedEpilogue())
-    case .convolution, .normalisation, .reduction, .joining, .indexing, .pooling, .recurrence, .attention, .quantisation, .generation,
+    case .convolution, .normalisation, .reduction, .joining, .indexing, .pooling, .recurrence, .attention, .quantisation,
+      .generation,
       .opaque:
       return false
     }

@@ -1,4 +1,3 @@
-import Formats
 import Graph
 
 /// A model ready to run: lowered and bound to kernels once for every combination of input shapes that it meets.
@@ -39,8 +38,15 @@ public final class Session {
       throw Diagnostic(.invalid, "the graph takes \(module.inputs.count) inputs, \(inputs.count) are given")
     }
     let prepared = try prepare(inputs)
-    let run = Execution(program: prepared.program, frame: prepared.frame, runner: prepared.runner, seed: seed)
-    return try run.outputs(for: inputs, observe: observe)
+    var run = Execution(program: prepared.program, frame: prepared.frame, runner: prepared.runner, seed: seed, inputs: inputs)
+    let clock = ContinuousClock()
+    for step in prepared.program.steps.indices {
+      let start = observe == nil ? nil : clock.now
+      try run.run(step: step)
+      if let observe, let start { observe(step, (clock.now - start) / .seconds(1)) }
+      run.release(after: step)
+    }
+    return run.outputs()
   }
 
   /// The program for inputs of these types; built the first time.
@@ -98,84 +104,5 @@ public struct ProgramSummary: Sendable {
     }
     activationBytes = program.arenaBytes
     leastActivationBytes = program.leastArenaBytes
-  }
-}
-
-/// One run of a program.
-private struct Execution {
-  let program: Program
-  let frame: Frame
-  let runner: PlainRunner
-  let seed: UInt64
-
-  func outputs(for inputs: [RuntimeValue], observe: Session.Observer?) throws(Diagnostic) -> [RuntimeValue] {
-    let module = program.module
-    var made: [ValueID: RuntimeValue] = [:]
-    for (input, value) in zip(module.inputs, inputs) { store(value, input, &made) }
-    var random = SplitMix(seed: seed)
-    let clock = ContinuousClock()
-    for (index, step) in program.steps.enumerated() {
-      let start = observe == nil ? nil : clock.now
-      switch step.run {
-      case .kernel(let run): run(frame)
-      case .plain: for node in step.nodes { try evaluate(module.nodes[node], &made, &random) }
-      }
-      if let observe, let start {
-        let spent = (clock.now - start).components
-        observe(index, Double(spent.seconds) + Double(spent.attoseconds) * 1e-18)
-      }
-      for value in program.released[index] { made[value] = nil }
-    }
-    return module.outputs.map { value($0, made, isLasting: true) ?? .absent }
-  }
-
-  private func evaluate(_ node: Node, _ made: inout [ValueID: RuntimeValue], _ random: inout SplitMix) throws(Diagnostic) {
-    let operands = node.inputs.map { $0.flatMap { value($0, made, isLasting: false) } }
-    var captured: [ValueID: RuntimeValue] = [:]
-    for capture in node.captures { captured[capture] = value(capture, made, isLasting: false) }
-    let results = try runner.evaluate(node, operands, captured, &random)
-    for (output, result) in zip(node.outputs, results) {
-      if let output, let result { store(result, output, &made) }
-    }
-  }
-
-  /// Puts a value where it belongs: its buffer, or beside.
-  private func store(_ value: RuntimeValue, _ id: ValueID, _ made: inout [ValueID: RuntimeValue]) {
-    if case .buffer(let operand)? = program.storage[id.index], let tensor = value.tensor {
-      tensor.data.withUnsafeBytes { source in
-        guard let from = source.baseAddress else { return }
-        let to = frame.bytes(operand)
-        if to != from { to.copyMemory(from: from, byteCount: source.count) }
-      }
-    } else {
-      made[id] = lasting(value)
-    }
-  }
-
-  private func lasting(_ value: RuntimeValue) -> RuntimeValue {
-    switch value {
-    case .tensor(let tensor): .tensor(copy(tensor))
-    case .sequence(let tensors, let element): .sequence(tensors.map(copy), element)
-    case .absent: .absent
-    }
-  }
-
-  private func copy(_ tensor: Tensor) -> Tensor {
-    let data = TensorData(count: tensor.data.count) { target in tensor.data.withUnsafeBytes { target.copyMemory(from: $0) } }
-    return Tensor(tensor.element, tensor.shape, data: data) ?? tensor
-  }
-
-  /// A value; `isLasting` for one that outlives the step, which must not be a look into the program's memory.
-  private func value(_ id: ValueID, _ made: [ValueID: RuntimeValue], isLasting: Bool) -> RuntimeValue? {
-    switch program.storage[id.index] {
-    case .made?: return made[id]
-    case .buffer(let operand)?:
-      let type = program.module[id].type
-      guard let shape = type.staticShape, let count = Tensor.count(shape), let bytes = type.element.byteCount(of: count) else { return nil }
-      let store = ByteStore(adopting: frame.bytes(operand), count: bytes) { _, _ in }
-      guard let data = TensorData(store, range: 0..<bytes), let tensor = Tensor(type.element, shape, data: data) else { return nil }
-      return .tensor(isLasting ? copy(tensor) : tensor)
-    case nil: return nil
-    }
   }
 }

@@ -94,7 +94,9 @@ public final class WorkPool: Sendable {
           turns += 1
           guard turns > Self.patience else { continue }
           isAsleep.store(true, ordering: .sequentiallyConsistent)
-          if shared.generation.load(ordering: .sequentiallyConsistent) == seen || !isAsleep.exchange(false, ordering: .sequentiallyConsistent) {
+          if shared.generation.load(ordering: .sequentiallyConsistent) == seen
+            || !isAsleep.exchange(false, ordering: .sequentiallyConsistent)
+          {
             signal.wait()
           }
           turns = 0

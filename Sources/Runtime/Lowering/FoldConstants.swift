@@ -6,7 +6,8 @@ extension Lowering {
   ///     %s = sqrt 〈64.0〉;  %y = div %x, %s     becomes     %y = div %x, 〈8.0〉
   ///
   /// Random numbers, opaque nodes, and results much larger than what they are made of are left to the run.
-  static let foldConstants = LoweringPass(name: "fold-constants", summary: "compute what does not depend on the inputs") { module throws(Diagnostic) in
+  static let foldConstants = LoweringPass(name: "fold-constants", summary: "compute what does not depend on the inputs") {
+    module throws(Diagnostic) in
     var constants = module.constants()
     var random = SplitMix(seed: 0)
     for node in module.nodes {
@@ -19,7 +20,9 @@ extension Lowering {
       }
       guard made <= max(1 << 16, 4 * read) else { continue }
       // What cannot be computed now fails, or not, when it runs.
-      guard let results = try? Evaluation.run(node, opsets: module.opsets, inputs: inputs, label: "", random: &random) else { continue }
+      guard let results = try? Evaluation.run(node, opsets: module.opsets, inputs: inputs, label: "", random: &random) else {
+        continue
+      }
       for (output, result) in zip(node.outputs, results) {
         guard let output, let result else { continue }
         constants[output] = result.content

@@ -44,10 +44,12 @@ public enum Lowering {
     for node in module.nodes {
       for case let output? in node.outputs {
         let type = module[output].type
-        guard let known = inferred.numbers[output.index], type.staticShape == known.shape, let tensor = Tensor(known, type.element),
+        guard let known = inferred.numbers[output.index], type.staticShape == known.shape,
+          let tensor = Tensor(known, type.element),
           isParameter.insert(output).inserted
         else { continue }
-        module.parameters.append(Parameter(value: output, content: TensorContent(tensor.data, element: tensor.element, shape: tensor.shape)))
+        module.parameters.append(
+          Parameter(value: output, content: TensorContent(tensor.data, element: tensor.element, shape: tensor.shape)))
       }
     }
     module.removeDead()

@@ -57,6 +57,33 @@ struct MatrixProductInferenceTests {
       inferred(name, "f32[2, 3, 4, 5]; f32[3, 4, 2, 7]", [.transBatchA: .int(1), .transA: .int(1)]) == "f32[3, 4, 5, 7]")
   }
 
+  @Test("a fused gemm is a gemm; a quantised one is real without a zero point of the result")
+  func fusedGemm() {
+    let fused: KeyValuePairs<AttributeName, AttributeValue> = [
+      .transB: .int(1), .activation: .string("LeakyRelu"), .activationAlpha: .float(0.1),
+    ]
+    #expect(inferred("com.microsoft.FusedGemm", "f32[n, 8]; f32[10, 8]; f32[10]", fused) == "f32[n, 10]")
+    let name = "com.microsoft.QGemm"
+    let operands = "u8[n, 8]; f32[]; u8[]; i8[8, 10]; f32[10]; i8[10]; i32[10]"
+    #expect(inferred(name, operands + "; f32[]; u8[]") == "u8[n, 10]")
+    #expect(inferred(name, operands) == "f32[n, 10]")
+    #expect(
+      inferred(name, "u8[n, 8]; f32[]; u8[]; i8[8, 10]; f32[]; i8[]; i32[9]")
+        == "failure: the bias of shape [9] does not broadcast to [n, 10]")
+  }
+
+  @Test("products of quantised operands with a real result, and a bias that broadcasts")
+  func scaled() {
+    let dynamic = "com.microsoft.DynamicQuantizeMatMul"
+    #expect(inferred(dynamic, "f32[n, s, 8]; i8[8, 10]; f32[10]; i8[10]; f32[1, 10]") == "f32[n, s, 10]")
+    #expect(
+      inferred(dynamic, "f32[n, 8]; i8[8, 10]; f32[]; -; f32[9]")
+        == "failure: the bias of shape [9] does not broadcast to [n, 10]")
+    let real = "com.microsoft.MatMulIntegerToFloat"
+    #expect(inferred(real, "u8[n, 8]; i8[8, 10]; f32[]; f32[]") == "f32[n, 10]")
+    #expect(inferred(real, "u8[n, 8]; i8[8, 10]; f32[]; f32[]; u8[]; i8[]; f32[10]") == "f32[n, 10]")
+  }
+
   @Test("packed weights hold as many bytes as K, N and the blocks say")
   func packed() {
     func product(_ operands: String) -> String {

@@ -112,15 +112,17 @@ extension ElementOracle {
   }
 
   private mutating func joining(_ operation: Joining) throws(Fault) {
-    let x = try operand(0)
+    let x = try operand(operation == .quantisedConcat ? 2 : 0)
     let rank = x.shape.count
     switch operation {
-    case .concat:
+    case .concat, .quantisedConcat:
       guard let output = result(0) else { return }
       let axis = axis(current.attributes.int(.axis) ?? 0, rank)
       var joined: [Bool] = []
       var operands: [(kept: Kept, labels: Labels)] = []
-      let parts = current.inputs.indices.compactMap { optional($0) }
+      let parts = current.inputs.indices.compactMap { index in
+        operation == .concat || index % 3 == 2 ? optional(index) : nil
+      }
       for (at, part) in parts.enumerated() {
         joined += part.axes[axis] ?? [Bool](repeating: true, count: part.shape[axis])
         var labels = fromRight(rank)
@@ -358,8 +360,9 @@ extension ElementOracle {
     let target = try shape(output)
     var axes = x.axes
     switch operation {
-    case .globalAveragePool, .globalMaxPool, .globalLpPool: for at in 2..<x.shape.count { axes[at] = nil }
-    case .maxPool, .averagePool, .lpPool:
+    case .globalAveragePool, .globalMaxPool, .globalLpPool, .quantisedGlobalAveragePool:
+      for at in 2..<x.shape.count { axes[at] = nil }
+    case .maxPool, .averagePool, .lpPool, .quantisedAveragePool:
       let (kernel, pads) = (current.attributes.ints(.kernelShape) ?? [], current.attributes.ints(.pads))
       for at in 2..<x.shape.count {
         let isOne =

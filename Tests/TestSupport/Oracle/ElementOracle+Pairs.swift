@@ -61,8 +61,10 @@ extension ElementOracle {
       .prelu,
       .reciprocal, .relu, .round, .selu, .shrink, .sigmoid, .sign, .sin, .sinh, .softplus, .softsign, .sqrt, .sub, .sum, .swish,
       .tan,
-      .tanh, .thresholdedRelu, .choose, .xor, .biasGelu, .fastGelu, .microsoftGelu, .quickGelu:
+      .tanh, .thresholdedRelu, .choose, .xor, .biasGelu, .fastGelu, .microsoftGelu, .quickGelu, .quantisedAdd, .quantisedMul,
+      .quantisedLeakyRelu, .quantisedSigmoid, .quantisedWhere:
       try demandNoPositions()
+      // Scales and zero points are single numbers, which broadcast.
       let operands = current.inputs.indices.compactMap { optional($0) }
       let rank = operands.map(\.shape.count).max() ?? 0
       try join(operands.map { ($0, fromRight($0.shape.count)) }, result(0), fromRight(rank))
@@ -80,7 +82,7 @@ extension ElementOracle {
       let right = labels(b.shape.count, ["k", "n"])
       let batch = fromRight(max(a.shape.count, b.shape.count, 2) - 2)
       try join([(a, left), (b, right)], result(0), batch + (a.shape.count > 1 ? ["m"] : []) + (b.shape.count > 1 ? ["n"] : []))
-    case .gemm:
+    case .gemm, .fusedGemm:
       var operands = [
         (try operand(0), current.attributes.flag(.transA) ? ["k", "m"] : ["m", "k"]),
         (try operand(1), current.attributes.flag(.transB) ? ["n", "k"] : ["k", "n"]),
@@ -107,6 +109,25 @@ extension ElementOracle {
       for index in 4...5 { if let scale = optional(index), scale.shape.count == 1 { operands.append((scale, ["n"])) } }
       for index in [1, 2, 6, 7] where try !operand(index).shape.isEmpty { throw fault("the oracle knows only one scale here") }
       try join(operands, result(0), fromRight(max(a.shape.count, b.shape.count) - 2) + ["m", "n"])
+    case .dynamicMatMul, .integerToFloat:
+      let (a, b) = (try operand(0), try operand(1))
+      var operands = [(a, fromRight(a.shape.count - 2) + ["m", "k"]), (b, fromRight(b.shape.count - 2) + ["k", "n"])]
+      let (columns, others) = operation == .dynamicMatMul ? ([2, 3, 4], []) : ([3, 5, 6], [2, 4])
+      for index in columns { if let list = optional(index), list.shape.count == 1 { operands.append((list, ["n"])) } }
+      for index in others where !(optional(index)?.shape.isEmpty ?? true) {
+        throw fault("the oracle knows only one scale here")
+      }
+      try join(operands, result(0), fromRight(max(a.shape.count, b.shape.count) - 2) + ["m", "n"])
+    case .quantisedGemm:
+      var operands = [
+        (try operand(0), current.attributes.flag(.transA) ? ["k", "m"] : ["m", "k"]),
+        (try operand(3), current.attributes.flag(.transB) ? ["n", "k"] : ["k", "n"]),
+      ]
+      for index in 4...6 { if let list = optional(index), list.shape.count == 1 { operands.append((list, ["n"])) } }
+      for index in [1, 2, 7, 8] where !(optional(index)?.shape.isEmpty ?? true) {
+        throw fault("the oracle knows only one scale here")
+      }
+      try join(operands, result(0), ["m", "n"])
     case .matMulNBits: try packedProduct()
     }
   }
@@ -257,7 +278,7 @@ extension ElementOracle {
       }
     }
     switch operation {
-    case .softmax, .logSoftmax, .hardmax, .lpNorm, .meanVarianceNorm: break
+    case .softmax, .logSoftmax, .hardmax, .lpNorm, .meanVarianceNorm, .quantisedSoftmax: break
     case .batchNorm: for index in 1...4 { try demandScale(index, x.axes[1]) }
     case .instanceNorm: for index in 1...2 { try demandScale(index, x.axes[1]) }
     case .groupNorm:

@@ -48,7 +48,8 @@ extension GraphBuilder {
   }
 
   mutating func slice(_ x: ValueID, _ axis: Int, _ start: Int, _ end: Int, step: Int = 1) throws(Diagnostic) -> ValueID {
-    let isComputed = module[x].type.element.isFloat && start > 0 && end > start && end <= shape(x).compactMap(\.constant).max() ?? 0
+    let isComputed =
+      module[x].type.element.isFloat && start > 0 && end > start && end <= shape(x).compactMap(\.constant).max() ?? 0
     let from = isComputed ? try number(start, like: x) : wholes([start])
     let to = isComputed ? try number(end, like: x) : wholes([end])
     var operands: [ValueID?] = [x, from, to, wholes([dice.chance(0.2) ? axis - rank(x) : axis])]

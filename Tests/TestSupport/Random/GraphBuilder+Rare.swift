@@ -68,7 +68,8 @@ extension GraphBuilder {
       return try apply(.mul, x, try apply(.sigmoid, mean))
     case 4:
       return try add(.pooling(.lpPool), [x], [.ints(.kernelShape, [3, 3]), .ints(.pads, [1, 1, 1, 1]), .int(.p, 2)])
-    case 5 where !isJudged: return try add(.normalisation(.meanVarianceNorm), [x], [.ints(.axes, dice.pick([[0, 2, 3], [2, 3], [1, 2, 3]]))])
+    case 5 where !isJudged:
+      return try add(.normalisation(.meanVarianceNorm), [x], [.ints(.axes, dice.pick([[0, 2, 3], [2, 3], [1, 2, 3]]))])
     case 6: return try integerConvolution(x)
     case 7 where !isJudged:
       let kernel = weight("fused.weight", [channels, channels, 1, 1])

@@ -1,0 +1,296 @@
+import Graph
+
+/// The original restricted to what a plan keeps, by the definition of masked equivalence: every contraction, reduction, normalisation,
+/// softmax and pooling over an axis runs over the kept indices only. It knows nothing of how shrinking works.
+///
+/// Removed numbers are zero wherever they are made, which is all a contraction needs. Where zeros would count (a mean, a softmax), the
+/// kept indices are gathered, the node runs on them, and its result is spread to the old places:
+///
+///     %y = softmax %x axis=1        %k = gather %x, 〈0, 2〉 axis=1;  %s = softmax %k axis=1
+///                                   %u = gather %s, 〈0, 0, 1〉 axis=1;  %y = where 〈1, 0, 1〉, %u, 〈0.0〉
+///
+/// Values of the original keep their names and shapes.
+struct MaskedGraph {
+  /// The masked module of a solved module and its plan.
+  ///
+  /// Throws `unsupported`, naming the node, where a pruned tensor meets an operator for which there is no rule.
+  static func make(_ solution: Solution, _ kept: KeptIndices) throws(Diagnostic) -> Module {
+    var graph = MaskedGraph(solution, kept)
+    for node in solution.module.nodes { try graph.add(node) }
+    graph.module.nodes = graph.nodes
+    graph.maskParameters()
+    return graph.module
+  }
+
+  private let solution: Solution
+  private let kept: KeptIndices
+  private let parameters: Set<ValueID>
+  private var module: Module
+  private var nodes: [Node] = []
+  /// Parameters whose removed numbers may take part in something.
+  private var exposed: Set<ValueID> = []
+
+  private init(_ solution: Solution, _ kept: KeptIndices) {
+    self.solution = solution
+    self.kept = kept
+    parameters = Set(solution.module.parameters.map(\.value))
+    module = solution.module
+  }
+
+  // MARK: - What is kept
+
+  private func rank(_ value: ValueID) -> Int { solution.axes[value.index].count }
+
+  /// Kept positions of an axis; nil where all are.
+  private func kept(_ value: ValueID, _ axis: Int) -> [Int]? { kept.positions(solution.axes[value.index][axis]) }
+
+  private func isPruned(_ value: ValueID) -> Bool { (0..<rank(value)).contains { kept(value, $0) != nil } }
+
+  private func isFloat(_ value: ValueID) -> Bool { solution.inferred.types[value.index].element.isFloat }
+
+  private func extent(_ value: ValueID, _ axis: Int) -> Int? { solution.inferred.types[value.index].shape[axis].constant }
+
+  // MARK: - Nodes
+
+  private mutating func add(_ node: Node) throws(Diagnostic) {
+    let touched = (node.inputs + node.outputs).contains { $0.map(isPruned) ?? false } || node.captures.contains(where: isPruned)
+    guard touched else { return nodes.append(node) }
+    let rule = try rule(for: node)
+    let original = node
+    var node = node
+    for (operand, input) in node.inputs.enumerated() {
+      guard let input, !(rule.zeroedWith.contains(operand)) else { continue }
+      exposed.insert(input)
+    }
+    var spread: [(axis: Int, list: [Int], positions: [Int])] = []
+    if let data = node.inputs.first.flatMap({ $0 }) {
+      for axis in rule.axes {
+        guard let list = kept(data, axis), let length = extent(data, axis) else { continue }
+        for operand in rule.gathered {
+          guard node.inputs.indices.contains(operand), let input = node.inputs[operand] else { continue }
+          // Scales and biases stand at the last axes.
+          let own = axis - (rank(data) - originalRank(node, operand, of: data))
+          guard own >= 0, operand == 0 || extentNow(input, own) == length else { continue }
+          node.inputs[operand] = gather(input, list, axis: own)
+        }
+        spread.append((axis, list, Self.places(of: list, among: length)))
+      }
+    }
+    if let groups = rule.groups, let (scale, count) = try keptGroups(original, groups) {
+      node.attributes[.numGroups] = .int(count)
+      for operand in [1, 2] where scale != nil {
+        if let input = node.inputs[operand], let scale { node.inputs[operand] = gather(input, scale, axis: 0) }
+      }
+    }
+    finish(node, rule, spread)
+  }
+
+  private func originalRank(_ node: Node, _ operand: Int, of data: ValueID) -> Int {
+    operand == 0 ? rank(data) : node.inputs[operand].map { module[$0].type.rank } ?? 0
+  }
+
+  private func extentNow(_ value: ValueID, _ axis: Int) -> Int? {
+    let shape = module[value].type.shape
+    return shape.indices.contains(axis) ? shape[axis].constant : nil
+  }
+
+  /// Adds a node, then spreads its results to the old places and zeroes what is removed.
+  private mutating func finish(_ original: Node, _ rule: Rule, _ spread: [(axis: Int, list: [Int], positions: [Int])]) {
+    var node = original
+    var after: [Node] = []
+    for (index, output) in original.outputs.enumerated() {
+      guard let output else { continue }
+      var steps: [(ValueID) -> Node] = []
+      if rule.spreadOutputs.contains(index) {
+        for (axis, _, positions) in spread.reversed() {
+          let constant = constant(Tensor(wholes: positions, .i64, [positions.count]))
+          steps.append {
+            Node(.indexing(.gather), inputs: [$0, constant], outputs: [], attributes: Attributes([.init(.axis, .int(axis))]))
+          }
+        }
+      }
+      if rule.positionOutput == index, let list = spread.first?.list {
+        let constant = constant(Tensor(wholes: list, .i64, [list.count]))
+        steps.append { Node(.indexing(.gather), inputs: [constant, $0], outputs: []) }
+      }
+      if isFloat(output), let mask = mask(output) {
+        let mask = constant(mask)
+        let zero = constant(Tensor(reals: [0], solution.inferred.types[output.index].element, []))
+        steps.append { Node(.elementwise(.choose), inputs: [mask, $0, zero], outputs: []) }
+      }
+      if steps.isEmpty { continue }
+      var value = fresh(output)
+      node.outputs[index] = value
+      for (position, step) in steps.enumerated() {
+        var next = step(value)
+        value = position == steps.count - 1 ? output : fresh(output)
+        next.outputs = [value]
+        next.position = original.position
+        after.append(next)
+      }
+    }
+    nodes.append(node)
+    nodes += after
+  }
+
+  /// For every old index, where what is kept of it (or of one before it) stands among the kept.
+  private static func places(of list: [Int], among count: Int) -> [Int] {
+    var place = 0
+    return (0..<count).map { index in
+      while place + 1 < list.count, list[place + 1] <= index { place += 1 }
+      return place
+    }
+  }
+
+  private mutating func gather(_ value: ValueID, _ list: [Int], axis: Int) -> ValueID {
+    let index = constant(Tensor(wholes: list, .i64, [list.count]))
+    let result = fresh(value)
+    var shape = module[value].type.shape
+    shape[axis] = Extent(list.count)
+    module[result].type = TensorType(module[value].type.element, shape)
+    nodes.append(
+      Node(.indexing(.gather), inputs: [value, index], outputs: [result], attributes: Attributes([.init(.axis, .int(axis))])))
+    return result
+  }
+
+  private mutating func fresh(_ like: ValueID) -> ValueID {
+    module.add(Value(name: "\(module[like].name)//masked\(module.values.count)", type: module[like].type))
+  }
+
+  private mutating func constant(_ tensor: Tensor) -> ValueID {
+    let value = module.add(Value(name: "//masked\(module.values.count)", type: tensor.type))
+    module.parameters.append(
+      Parameter(value: value, content: TensorContent(tensor.data, element: tensor.element, shape: tensor.shape)))
+    return value
+  }
+
+  /// True where a value keeps its numbers; axes that keep all have one index. Nil where nothing is removed.
+  private func mask(_ value: ValueID) -> Tensor? {
+    var shape: [Int] = []
+    var truths = [true]
+    for axis in 0..<rank(value) {
+      guard let list = kept(value, axis), let length = extent(value, axis) else {
+        shape.append(1)
+        continue
+      }
+      var own = [Bool](repeating: false, count: length)
+      for index in list { own[index] = true }
+      truths = truths.flatMap { outer in own.map { outer && $0 } }
+      shape.append(length)
+    }
+    return shape.allSatisfy { $0 == 1 } ? nil : Tensor(truths: truths, shape)
+  }
+
+  private mutating func maskParameters() {
+    for index in module.parameters.indices {
+      let value = module.parameters[index].value
+      guard value.index < solution.axes.count, exposed.contains(value), isFloat(value), let mask = mask(value),
+        let tensor = Tensor(module.parameters[index].content)
+      else { continue }
+      let truths = mask.broadcast(to: tensor.shape).truths
+      let zeroed = tensor.picking(truths.enumerated().map { $1 ? $0 : -1 }, shape: tensor.shape)
+      module.parameters[index].content = TensorContent(zeroed.data, element: zeroed.element, shape: zeroed.shape)
+    }
+  }
+
+  /// Scale indices and the count of groups that a group norm has left; scale nil where it stays whole.
+  private func keptGroups(_ node: Node, _ groups: Int) throws(Diagnostic) -> (scale: [Int]?, count: Int)? {
+    guard let data = node.inputs.first.flatMap({ $0 }), let list = kept(data, 1), let channels = extent(data, 1), groups > 0,
+      let scale = node.inputs[1], let length = module[scale].type.shape.first?.constant
+    else { return nil }
+    let size = channels / groups
+    var counts = [Int](repeating: 0, count: groups)
+    for index in list { counts[index / size] += 1 }
+    let left = counts.indices.filter { counts[$0] > 0 }
+    guard let first = left.first, left.allSatisfy({ counts[$0] == counts[first] }) else {
+      throw Diagnostic(
+        .refused, "\(node.operation.textName): groups keep different numbers of channels", at: .node(module.label(of: node)))
+    }
+    return (length == channels ? list : left, left.count)
+  }
+}
+
+// MARK: - Rules
+
+extension MaskedGraph {
+  /// What a node needs so that it works on kept indices alone.
+  private struct Rule {
+    /// Axes of operand 0 over which zeros would count.
+    var axes: [Int] = []
+    /// Operands that are gathered along these axes, aligned at the last axis.
+    var gathered: [Int] = [0]
+    /// Results that have these axes and are spread back.
+    var spreadOutputs: [Int] = []
+    /// The result that holds positions on the axis.
+    var positionOutput: Int?
+    /// Groups of channels, of a group norm.
+    var groups: Int?
+    /// Operands whose removed numbers only ever meet zeros, or make what is zeroed afterwards.
+    var zeroedWith: Set<Int> = []
+  }
+
+  private func rule(for node: Node) throws(Diagnostic) -> Rule {
+    let attributes = node.attributes
+    let data = node.inputs.first.flatMap { $0 }
+    let rank = data.map { self.rank($0) } ?? 0
+    func positive(_ axes: [Int]) -> [Int] { axes.map { $0 < 0 ? $0 + rank : $0 }.filter { (0..<rank).contains($0) } }
+    let refusal = Diagnostic(
+      .unsupported, "\(node.operation.textName): a pruned tensor meets it, and there is no rule to check what it makes",
+      at: .node(module.label(of: node)))
+    switch node.operation {
+    case .elementwise, .reshaping, .joining, .generation, .quantisation, .recurrence: return Rule()
+    case .matrixProduct: return Rule(zeroedWith: data.map { isParameter($0) } == true ? [] : [1])
+    case .convolution: return Rule(zeroedWith: [1, 2])
+    case .attention: return Rule()
+    case .normalisation(let norm):
+      switch norm {
+      case .batchNorm:
+        return attributes.flag(.trainingMode) ? Rule(axes: [0] + Array(2..<max(2, rank)), spreadOutputs: [0]) : Rule()
+      case .groupNorm: return Rule(axes: [1], spreadOutputs: [0], groups: attributes.int(.numGroups) ?? 1)
+      case .hardmax, .logSoftmax, .softmax:
+        let isNew = module.opset >= 13
+        let axis = positive([attributes.int(.axis) ?? (isNew ? -1 : 1)])
+        return Rule(axes: isNew ? axis : Array((axis.first ?? 0)..<rank), spreadOutputs: [0])
+      case .instanceNorm: return Rule(axes: Array(2..<max(2, rank)), spreadOutputs: [0])
+      case .layerNorm, .rmsNorm, .simplifiedLayerNorm:
+        let start = positive([attributes.int(.axis) ?? -1]).first ?? 0
+        return Rule(axes: Array(start..<rank), gathered: [0, 1, 2], spreadOutputs: [0])
+      case .skipLayerNorm: return Rule(axes: [rank - 1], gathered: [0, 1, 2, 3, 4], spreadOutputs: [0, 3])
+      case .skipSimplifiedLayerNorm: return Rule(axes: [rank - 1], gathered: [0, 1, 2, 3], spreadOutputs: [0, 3])
+      case .lpNorm: return Rule(axes: positive([attributes.int(.axis) ?? -1]), spreadOutputs: [0])
+      case .meanVarianceNorm: return Rule(axes: positive(attributes.ints(.axes) ?? [0, 2, 3]), spreadOutputs: [0])
+      case .localResponseNorm: return Rule(axes: [1], spreadOutputs: [0])
+      case .embedLayerNorm, .quantisedSoftmax: throw refusal
+      }
+    case .reduction(let reduction):
+      switch reduction {
+      case .cumSum:
+        let axis = node.inputs[1].flatMap { solution.inferred.numbers[$0.index]?.numbers?.first }
+        guard let axis else { throw refusal }
+        return Rule(axes: positive([axis]), spreadOutputs: [0])
+      case .argMax, .argMin: return Rule(axes: positive([attributes.int(.axis) ?? 0]), positionOutput: 0)
+      case .topK: return Rule(axes: positive([attributes.int(.axis) ?? -1]), positionOutput: 1)
+      case .reduceL1, .reduceL2, .reduceLogSum, .reduceLogSumExp, .reduceMax, .reduceMean, .reduceMin, .reduceProd, .reduceSum,
+        .reduceSumSquare:
+        let operand = node.inputs.count > 1 ? node.inputs[1] : nil
+        let listed = attributes.ints(.axes) ?? operand.flatMap { solution.inferred.numbers[$0.index]?.numbers } ?? []
+        if listed.isEmpty, operand != nil, solution.inferred.numbers[operand?.index ?? 0]?.numbers == nil { throw refusal }
+        if listed.isEmpty { return attributes.flag(.noopWithEmptyAxes) ? Rule() : Rule(axes: Array(0..<rank)) }
+        return Rule(axes: positive(listed))
+      }
+    case .pooling(let pooling):
+      switch pooling {
+      case .globalAveragePool, .globalLpPool, .globalMaxPool, .quantisedGlobalAveragePool:
+        return Rule(axes: Array(2..<max(2, rank)))
+      case .averagePool, .gridSample, .lpPool, .maxPool, .maxRoiPool, .resize, .roiAlign, .upsample, .affineGrid, .dft,
+        .maxUnpool, .quantisedAveragePool, .stft:
+        return Rule()
+      }
+    case .indexing(.gather): return Rule(zeroedWith: [0])
+    case .indexing: return Rule()
+    case .opaque: throw refusal
+    }
+  }
+
+  private func isParameter(_ value: ValueID) -> Bool { parameters.contains(value) }
+}

@@ -1,0 +1,118 @@
+import Graph
+import Runtime
+
+/// The masked original beside the smaller model, value by value.
+public struct Proof: Sendable {
+  /// Two values that should agree.
+  public struct Difference: Sendable {
+    /// Name of the value.
+    public let name: String
+    /// Largest difference over the largest magnitude; nil where the two have different shapes or kinds.
+    public let error: Double?
+    /// What differs, in words.
+    public let summary: String
+  }
+
+  /// Outputs in order, each with its worst relative error over all inputs tried.
+  public let outputs: [(name: String, error: Double)]
+  /// Outputs, or the first values inside, that differ by more than the tolerance.
+  public let faults: [Difference]
+  /// How many values were compared.
+  public let compared: Int
+  /// Largest relative error that counts as rounding, for outputs.
+  public let tolerance: Double
+
+  /// True when the smaller model is what the plan makes of the original.
+  public var isProved: Bool { faults.isEmpty && compared > 0 }
+  /// The worst error of an output.
+  public var worst: Double { outputs.map(\.error).max() ?? 0 }
+
+  /// Largest relative error that counts as rounding.
+  public static let defaultTolerance = 1e-4
+
+  /// Runs the original, masked by a plan, and the smaller model on the same inputs.
+  ///
+  /// `solution` and `plan` are of the original; `smaller` is matched by the names of its values. Inside values may differ by ten times the
+  /// tolerance, because differences of large numbers magnify rounding.
+  /// Throws where one of the models cannot be executed, or a masked operator has no rule.
+  public static func run(
+    solution: Solution, plan: Plan, smaller: Module, sources: (original: NamedModel?, smaller: NamedModel?),
+    inputs: [RuntimeValue],
+    threads: Int, tolerance: Double = defaultTolerance
+  ) throws(Diagnostic) -> Proof {
+    let kept = KeptIndices(solution: solution, plan: plan)
+    let masked = try MaskedGraph.make(solution, kept)
+    var left = try Stepper(masked, source: sources.original, inputs: inputs, threads: threads)
+    var right = try Stepper(smaller, source: sources.smaller, inputs: inputs, threads: threads)
+    let byName = Dictionary(
+      solution.module.values.indices.map { (solution.module.values[$0].name, ValueID($0)) },
+      uniquingKeysWith: { first, _ in first })
+    var faults: [Difference] = []
+    var compared = 0
+    while let step = try left.advance() {
+      guard faults.count < 5 else { break }
+      for name in left.names(madeBy: step) {
+        guard let id = byName[name], let want = try left.value(madeNow: name), want.element.isFloat,
+          let have = try right.value(madeNow: name), !isOpen(id, solution, plan)
+        else { continue }
+        let lists = want.shape.indices.map { axis in kept.positions(solution.axes[id.index][axis]) }
+        compared += 1
+        if let fault = difference(name, selected(want, lists), have, tolerance: 10 * tolerance).fault { faults.append(fault) }
+      }
+    }
+    var outputs: [(name: String, error: Double)] = []
+    let (wanted, made) = (try left.outputs(), try right.outputs())
+    for (output, (want, have)) in zip(solution.module.outputs, zip(wanted, made)) {
+      let name = solution.module[output].name
+      guard let want = want.tensor, let have = have.tensor else { continue }
+      compared += 1
+      let result = difference(name, want, have, tolerance: tolerance)
+      outputs.append((name, result.error))
+      if let fault = result.fault { faults.append(fault) }
+    }
+    return Proof(outputs: outputs, faults: faults, compared: compared, tolerance: tolerance)
+  }
+
+  /// True where a pruned group stands on an axis whose length is known only when the model runs (`batch * heads`): which of its positions
+  /// are kept cannot be listed, and what is made of it is compared instead.
+  private static func isOpen(_ value: ValueID, _ solution: Solution, _ plan: Plan) -> Bool {
+    solution.axes[value.index].contains { layout in
+      !solution.table.extent(layout).isConstant && solution.groups(in: layout).contains { plan.kept[$0] != nil }
+    }
+  }
+
+  /// What is kept of a tensor.
+  private static func selected(_ tensor: Tensor, _ lists: [[Int]?]) -> Tensor {
+    if lists.allSatisfy({ $0 == nil }) { return tensor }
+    let content = TensorContent(tensor.data, element: tensor.element, shape: tensor.shape).keeping(lists)
+    return Tensor(content) ?? tensor
+  }
+
+  private static func difference(
+    _ name: String, _ want: Tensor, _ have: Tensor, tolerance: Double
+  ) -> (error: Double, fault: Difference?) {
+    guard want.shape == have.shape, want.element == have.element else {
+      let summary = "\(name) is \(have.type), but should be \(want.type)"
+      return (.infinity, Difference(name: name, error: nil, summary: summary))
+    }
+    let error = relativeError(want, have)
+    guard !(error <= tolerance) else { return (error, nil) }
+    let figure = error.isNaN ? "has numbers where the other has none" : "differs by \(error) of its largest number"
+    return (error, Difference(name: name, error: error, summary: "\(name) \(figure)"))
+  }
+
+  /// max |a − b| / max(10⁻⁶, max |a|); what is infinite or no number must be so in both, else NaN.
+  static func relativeError(_ want: Tensor, _ have: Tensor) -> Double {
+    var (largest, worst) = (0.0, 0.0)
+    for (a, b) in zip(want.reals, have.reals) {
+      if a == b || (a.isNaN && b.isNaN) {
+        if a.isFinite { largest = max(largest, abs(a)) }
+        continue
+      }
+      if !a.isFinite || !b.isFinite { return .nan }
+      largest = max(largest, abs(a))
+      worst = max(worst, abs(a - b))
+    }
+    return worst / max(1e-6, largest)
+  }
+}

@@ -1,0 +1,151 @@
+import Graph
+
+/// One run of a program: its steps one after the other over a frame's memory.
+struct Execution {
+  let program: Program
+  let frame: Frame
+  let runner: PlainRunner
+  private var made: [ValueID: RuntimeValue] = [:]
+  private var random: SplitMix
+
+  /// A run that has its inputs and has done no step.
+  init(program: Program, frame: Frame, runner: PlainRunner, seed: UInt64, inputs: [RuntimeValue]) {
+    self.program = program
+    self.frame = frame
+    self.runner = runner
+    random = SplitMix(seed: seed)
+    for (input, value) in zip(program.module.inputs, inputs) { store(value, input) }
+  }
+
+  /// Does one step. Steps are done in order.
+  mutating func run(step index: Int) throws(Diagnostic) {
+    let step = program.steps[index]
+    switch step.run {
+    case .kernel(let run): run(frame)
+    case .plain: for node in step.nodes { try evaluate(program.module.nodes[node]) }
+    }
+  }
+
+  /// Forgets values of changing shape that no later step reads.
+  mutating func release(after step: Int) {
+    for value in program.released[step] { made[value] = nil }
+  }
+
+  /// The outputs, once all steps are done.
+  func outputs() -> [RuntimeValue] { program.module.outputs.map { value($0, isLasting: true) ?? .absent } }
+
+  private mutating func evaluate(_ node: Node) throws(Diagnostic) {
+    let operands = node.inputs.map { $0.flatMap { value($0, isLasting: false) } }
+    var captured: [ValueID: RuntimeValue] = [:]
+    for capture in node.captures { captured[capture] = value(capture, isLasting: false) }
+    let results = try runner.evaluate(node, operands, captured, &random)
+    for (output, result) in zip(node.outputs, results) {
+      if let output, let result { store(result, output) }
+    }
+  }
+
+  /// Puts a value where it belongs: its buffer, or beside.
+  private mutating func store(_ value: RuntimeValue, _ id: ValueID) {
+    if case .buffer(let operand)? = program.storage[id.index], let tensor = value.tensor {
+      tensor.data.withUnsafeBytes { source in
+        guard let from = source.baseAddress else { return }
+        let to = frame.bytes(operand)
+        if UnsafeRawPointer(to) != from { to.copyMemory(from: from, byteCount: source.count) }
+      }
+    } else {
+      made[id] = Self.lasting(value)
+    }
+  }
+
+  private static func lasting(_ value: RuntimeValue) -> RuntimeValue {
+    switch value {
+    case .tensor(let tensor): .tensor(copy(tensor))
+    case .sequence(let tensors, let element): .sequence(tensors.map(copy), element)
+    case .absent: .absent
+    }
+  }
+
+  private static func copy(_ tensor: Tensor) -> Tensor {
+    let data = TensorData(count: tensor.data.count) { target in tensor.data.withUnsafeBytes { target.copyMemory(from: $0) } }
+    return Tensor(tensor.element, tensor.shape, data: data) ?? tensor
+  }
+
+  /// A value. Unless it is lasting, it is a look into the program's memory, good until the next step.
+  func value(_ id: ValueID, isLasting: Bool) -> RuntimeValue? {
+    switch program.storage[id.index] {
+    case .made?: return made[id]
+    case .buffer(let operand)?:
+      let type = program.module[id].type
+      guard let shape = type.staticShape, let count = Tensor.count(shape), let bytes = type.element.byteCount(of: count) else {
+        return nil
+      }
+      let store = ByteStore(adopting: frame.bytes(operand), count: bytes) { _, _ in }
+      guard let data = TensorData(store, range: 0..<bytes), let tensor = Tensor(type.element, shape, data: data) else {
+        return nil
+      }
+      return .tensor(isLasting ? Self.copy(tensor) : tensor)
+    case nil: return nil
+    }
+  }
+}
+
+/// A model run one step at a time, nothing fused, so that every value can be looked at when it is made.
+public struct Stepper {
+  /// The model, lowered for its inputs.
+  public var module: Module { execution.program.module }
+  private var execution: Execution
+  private var done = 0
+  private let makers: [String: (step: Int, value: ValueID)]
+
+  /// A run of a module on inputs, before its first step.
+  public init(
+    _ module: Module, source: NamedModel?, inputs: [RuntimeValue], threads: Int, limits: PlainRunner.Limits = .init()
+  ) throws(Diagnostic) {
+    var types: [TensorType] = []
+    for (input, value) in zip(module.inputs, inputs) { types.append(value.tensor?.type ?? .unranked(module[input].type.element)) }
+    let lowered = try Lowering.lower(module, inputs: types)
+    let program = try ProgramBuilder.build(lowered, threads: threads, isFusing: false)
+    let frame = Frame(
+      places: program.places, constants: program.constants, arenaBytes: program.arenaBytes, scratchBytes: program.scratchBytes,
+      pool: WorkPool(threads: threads))
+    let runner = PlainRunner(lowered, source: source, limits: limits)
+    execution = Execution(program: program, frame: frame, runner: runner, seed: 0, inputs: inputs)
+    var makers: [String: (step: Int, value: ValueID)] = [:]
+    for (index, step) in program.steps.enumerated() {
+      for node in step.nodes {
+        for case let output? in lowered.nodes[node].outputs { makers[lowered[output].name] = (index, output) }
+      }
+    }
+    self.makers = makers
+  }
+
+  /// Number of steps.
+  public var count: Int { execution.program.steps.count }
+
+  /// Names of the values that a step makes.
+  public func names(madeBy step: Int) -> [String] {
+    execution.program.steps[step].nodes.flatMap { module.nodes[$0].outputs.compactMap { $0.map { module[$0].name } } }
+  }
+
+  /// Does the next step; returns its index, or nil when all are done.
+  public mutating func advance() throws(Diagnostic) -> Int? {
+    guard done < count else { return nil }
+    if done > 0 { execution.release(after: done - 1) }
+    try execution.run(step: done)
+    done += 1
+    return done - 1
+  }
+
+  /// Goes on until a value is made, and gives it; nil where no step makes it, or one that was done before others.
+  public mutating func value(madeNow name: String) throws(Diagnostic) -> Tensor? {
+    guard let (step, value) = makers[name], step >= done - 1 else { return nil }
+    while done <= step { _ = try advance() }
+    return execution.value(value, isLasting: false)?.tensor
+  }
+
+  /// The outputs, all steps done.
+  public mutating func outputs() throws(Diagnostic) -> [RuntimeValue] {
+    while try advance() != nil {}
+    return execution.outputs()
+  }
+}
