@@ -17,12 +17,14 @@ private struct ProductShape {
 extension ProgramBuilder {
   /// Matrix products of f32 numbers, with their epilogue.
   mutating func bindProduct(_ node: Node, _ fused: FusedStep, _ epilogue: FusedEpilogue) -> Bool {
-    guard let a = node.inputs[0], let b = node.inputs[1], let made = node.outputs[0], isFloat(a), isFloat(b), isFloat(made),
+    guard node.inputs.count > 1, let a = node.inputs[0], let b = node.inputs[1], let made = node.outputs[0], isFloat(a),
+      isFloat(b), isFloat(made),
       let product = productShape(node, a, b), product.m > 0, product.n > 0, product.k > 0, !product.batches.isEmpty
     else { return false }
     var epilogue = epilogue
     if case .matrixProduct(.gemm) = node.operation, node.inputs.count > 2, let summand = node.inputs[2] {
-      guard epilogue.bias == nil, node.attributes.float(.beta) ?? 1 == 1, isFloat(summand), let own = shape(summand), product.alpha == 1,
+      guard epilogue.bias == nil, node.attributes.float(.beta) ?? 1 == 1, isFloat(summand), let own = shape(summand),
+        product.alpha == 1,
         own == [product.n] || own == [1, product.n]
       else { return false }
       epilogue.bias = summand
@@ -64,7 +66,8 @@ extension ProgramBuilder {
         frame.pool.run(isParallel ? product.batches.count : 1) { index, _ in
           for batch in isParallel ? index..<index + 1 : 0..<product.batches.count {
             pk_pack_b(
-              product.k, product.n, source + product.batches[batch].b, product.bStrides.row, product.bStrides.column, 0, panelCount,
+              product.k, product.n, source + product.batches[batch].b, product.bStrides.row, product.bStrides.column, 0,
+              panelCount,
               panels + batch * packed)
           }
         }
@@ -89,7 +92,8 @@ extension ProgramBuilder {
           residual_after_activation: isAfter, residual: residual.map { UnsafePointer(frame.floats($0) + start) },
           residual_row_stride: product.n, activation: function, first: first, second: second)
         pk_gemm_run(
-          &problem, task.rows.lowerBound, task.rows.upperBound, task.panels.lowerBound, task.panels.upperBound, frame.scratch(worker))
+          &problem, task.rows.lowerBound, task.rows.upperBound, task.panels.lowerBound, task.panels.upperBound,
+          frame.scratch(worker))
       }
       if isParallel { frame.pool.run(count, work) } else { for index in 0..<count { work(index, 0) } }
     }
@@ -103,7 +107,8 @@ extension ProgramBuilder {
       guard left.count == 2, right.count == 2 else { return nil }
       let (transA, transB) = (node.attributes.flag(.transA), node.attributes.flag(.transB))
       return ProductShape(
-        m: left[transA ? 1 : 0], n: right[transB ? 0 : 1], k: left[transA ? 0 : 1], aStrides: transA ? (1, left[1]) : (left[1], 1),
+        m: left[transA ? 1 : 0], n: right[transB ? 0 : 1], k: left[transA ? 0 : 1],
+        aStrides: transA ? (1, left[1]) : (left[1], 1),
         bStrides: transB ? (1, right[1]) : (right[1], 1), batches: [(0, 0)], alpha: node.attributes.float(.alpha) ?? 1)
     case .matMul: return Self.batched(left, right)
     case .einsum, .matMulInteger, .quantisedMatMul, .fusedMatMul, .matMulNBits: return nil
