@@ -47,12 +47,12 @@ extension AttentionFamily {
       let cache = past?.reals ?? []
       var present = [Double](repeating: 0, count: batch * keyHeads * room * size)
       for line in 0..<batch * keyHeads {
-        let old = min(stored, room) * size
-        if old > 0 {
-          present.replaceSubrange(
-            line * room * size..<line * room * size + old, with: cache[line * stored * size..<line * stored * size + old])
-        }
         let (past, fresh) = lengths[line / keyHeads]
+        if past > 0 {
+          // Of a longer cache only what was filled goes on.
+          let from = line * stored * size
+          present.replaceSubrange(line * room * size..<(line * room + past) * size, with: cache[from..<from + past * size])
+        }
         let to = (line * room + past) * size
         present.replaceSubrange(to..<to + fresh * size, with: new[line * length * size..<(line * length + fresh) * size])
       }
@@ -82,15 +82,16 @@ extension AttentionFamily {
       case 2: .shares
       case _: nil
       }
+    func isHidden(_ image: Int, _ i: Int, _ j: Int) -> Bool {
+      let (past, fresh) = lengths[image]
+      return j > past + i || j >= past + fresh || window > 0 && j <= past + i - window
+    }
     let (result, scores) = core.run(context.isWanted(3) ? stage : nil) { image, head in
       var rows = [Double](repeating: 0, count: length * room)
-      let (past, fresh) = lengths[image]
       for i in 0..<length {
-        let last = past + i
         for j in 0..<room {
-          let isHidden = j > last || j >= past + fresh || window > 0 && j <= last - window
           let summand = j < total ? bias?[((image * heads + head) * length + i) * total + j] ?? 0 : 0
-          rows[i * room + j] = isHidden ? -.infinity : summand
+          rows[i * room + j] = isHidden(image, i, j) ? -.infinity : summand
         }
       }
       return rows
@@ -99,8 +100,12 @@ extension AttentionFamily {
     if context.isWanted(1) { context.set(1, Tensor(reals: presentKey, try context.outputElement(1), shape)) }
     if context.isWanted(2) { context.set(2, Tensor(reals: presentValue, try context.outputElement(2), shape)) }
     if context.isWanted(3), stage != nil {
-      let places = Tensor.positions([batch * heads * length, total], strides: [room, 1])
-      try context.setReals(places.map { scores[$0] }, at: 3)
+      // Scores of keys that a query does not see are given out as zero.
+      var visible: [Double] = []
+      for line in 0..<batch * heads * length {
+        for j in 0..<total { visible.append(isHidden(line / length / heads, line % length, j) ? 0 : scores[line * room + j]) }
+      }
+      try context.setReals(visible, at: 3)
     }
   }
 

@@ -48,7 +48,8 @@ private struct KeyMask {
     var result = Array(mask[image * count..<(image + 1) * count])
     if let bias { for at in 0..<count { result[at] += bias[(image * heads + head) * count + at] } }
     if isCausal {
-      for i in 0..<queries { for j in 0..<keys where j > past + i { result[i * keys + j] = -.infinity } }
+      // The last query sees all keys, whatever their number.
+      for i in 0..<max(0, queries - 1) { for j in 0..<keys where j > past + i { result[i * keys + j] = -.infinity } }
     }
     return result
   }
@@ -94,7 +95,12 @@ extension AttentionFamily {
       key: key, value: value, scale: Self.scale(context, size))
     let result = core.run(nil) { mask.rows($0, $1) }.result
     try context.setReals(HeadLayout.merge(result, batch: batch, positions: length, heads: heads, size: valueSize))
-    if context.isWanted(1) { try context.setReals(key + value, at: 1) }
+    if context.isWanted(1) {
+      guard size == valueSize else {
+        throw context.unsupported("the present of keys and values of different sizes is not covered")
+      }
+      try context.setReals(key + value, at: 1)
+    }
   }
 
   /// The attribute `scale`, one over the root of the head size where it is left out or zero.

@@ -134,7 +134,8 @@ private struct AxisSampler {
     if place < low || place > high {
       switch padding {
       case .zeros: break
-      case .border: place = min(max(place, 0), Double(extent - 1))
+      // The curve reads several numbers, each of which is bounded by itself.
+      case .border: if mode != .cubic { place = min(max(place, 0), Double(extent - 1)) }
       case .reflection: place = reflected(place)
       }
     }

@@ -35,7 +35,8 @@ private struct Cell {
         let new = forget * old + input * activate(1, sums[3 * hidden + place])
         let output = activate(0, sums[hidden + place] + peepholes[hidden + place] * new)
         memory[place] = new
-        state[place] = output * activate(2, new)
+        // The clip bounds what the gates sum up, not the cell itself.
+        state[place] = output * functions[2](new)
       }
     case .gru:
       let update = (0..<hidden).map { activate(0, sums[$0]) }

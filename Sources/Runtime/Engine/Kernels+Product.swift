@@ -17,7 +17,8 @@ private struct ProductShape {
 extension ProgramBuilder {
   /// Matrix products of f32 numbers, with their epilogue.
   mutating func bindProduct(_ node: Node, _ fused: FusedStep, _ epilogue: FusedEpilogue) -> Bool {
-    guard let a = node.inputs[0], let b = node.inputs[1], let made = node.outputs[0], isFloat(a), isFloat(b), isFloat(made),
+    guard node.inputs.count > 1, let a = node.inputs[0], let b = node.inputs[1], let made = node.outputs[0], isFloat(a),
+      isFloat(b), isFloat(made),
       let product = productShape(node, a, b), product.m > 0, product.n > 0, product.k > 0, !product.batches.isEmpty
     else { return false }
     var epilogue = epilogue
