@@ -12,6 +12,7 @@ typedef size_t vmask;
 
 PK_INLINE vmask mask_first(size_t count) { return count < 4 ? count : 4; }
 PK_INLINE vf load_masked(const float *from, vmask mask) {
+  if (mask == 4) return (vf) * (const vf_unaligned *)from;
   vf value = 0;
   if (mask > 0) value.x = from[0];
   if (mask > 1) value.y = from[1];
@@ -20,6 +21,10 @@ PK_INLINE vf load_masked(const float *from, vmask mask) {
   return value;
 }
 PK_INLINE void store_masked(float *to, vmask mask, vf value) {
+  if (mask == 4) {
+    *(vf_unaligned *)to = value;
+    return;
+  }
   if (mask > 0) to[0] = value.x;
   if (mask > 1) to[1] = value.y;
   if (mask > 2) to[2] = value.z;

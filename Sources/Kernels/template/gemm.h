@@ -240,36 +240,48 @@ PK_INLINE void add_products(
   }
 }
 
+/// What a tile reads: segments of depth, each of k contiguous floats per row of A; B is contiguous through all of them. A product of
+/// matrices is one segment; a convolution has one per kernel row or tap.
+typedef struct tile_input {
+  size_t k;
+  size_t segment_rows, segment_columns;
+  size_t segment_row_stride, segment_column_stride;  // within A
+  const float *a;
+  size_t a_row_stride;
+  const float *b;
+  size_t panel_stride;
+  float *partial;  // rows · vectors vectors, when not both first and last
+  bool first, last;
+} tile_input;
+
 /// One tile over one block of depth. Sums start from `partial` unless this is the first block, and return there unless it is the last:
 /// so every sum is one chain over ascending k, however depth is blocked.
-PK_INLINE void tile(
-    const int rows, const int vectors, const int ahead, size_t k, const float *a, size_t a_row_stride, const float *b,
-    size_t panel_stride, float *partial, bool first, bool last, const tile_output *out) {
+PK_INLINE void tile_of_rows(const int rows, const int vectors, const int ahead, const tile_input *in, const tile_output *out) {
   vf sums[TILE_SUMS];
 #pragma clang loop unroll(full)
-  for (int row = 0; row < rows; row++)
+  for (int i = 0; i < rows * vectors; i++) sums[i] = 0;
+  if (!in->first) {
 #pragma clang loop unroll(full)
-    for (int v = 0; v < vectors; v++) sums[row * vectors + v] = 0;
-  if (!first) {
-#pragma clang loop unroll(full)
-    for (int row = 0; row < rows; row++)
-#pragma clang loop unroll(full)
-      for (int v = 0; v < vectors; v++) sums[row * vectors + v] = load(partial + (row * vectors + v) * LANES);
+    for (int i = 0; i < rows * vectors; i++) sums[i] = load(in->partial + i * LANES);
   }
-  if (last && k >= 64) {  // C's lines arrive while the sums are made
+  if (in->last) {  // C's lines arrive while the sums are made
 #pragma clang loop unroll(full)
     for (int row = 0; row < rows; row++)
 #pragma clang loop unroll(full)
       for (int v = 0; v < vectors; v++) __builtin_prefetch(out->c + (size_t)row * out->c_row_stride + v * LANES, 1);
   }
-  add_products(rows, vectors, ahead, k, a, a_row_stride, b, panel_stride, sums);
-  if (last) {
+  const float *b = in->b;
+  for (size_t y = 0; y < in->segment_rows; y++)
+    for (size_t x = 0; x < in->segment_columns; x++) {
+      const float *a = in->a + y * in->segment_row_stride + x * in->segment_column_stride;
+      add_products(rows, vectors, ahead, in->k, a, in->a_row_stride, b, in->panel_stride, sums);
+      b += in->k * (vectors < PANEL_VECTORS ? vectors : PANEL_VECTORS) * LANES;
+    }
+  if (in->last) {
     finish_tile(rows, vectors, sums, out);
   } else {
 #pragma clang loop unroll(full)
-    for (int row = 0; row < rows; row++)
-#pragma clang loop unroll(full)
-      for (int v = 0; v < vectors; v++) store(partial + (row * vectors + v) * LANES, sums[row * vectors + v]);
+    for (int i = 0; i < rows * vectors; i++) store(in->partial + i * LANES, sums[i]);
   }
 }
 
@@ -277,20 +289,6 @@ PK_INLINE void tile(
 PK_INLINE int wide_panels(const int rows) {
   const int fit = TILE_SUMS / (rows * PANEL_VECTORS);
   return fit < WIDE_PANELS ? fit : WIDE_PANELS;
-}
-
-typedef struct tile_input {
-  size_t k;
-  const float *a;
-  size_t a_row_stride;
-  const float *b;
-  size_t panel_stride;
-  float *partial;
-  bool first, last;
-} tile_input;
-
-PK_INLINE void tile_of_rows(const int rows, const int vectors, const int ahead, const tile_input *in, const tile_output *out) {
-  tile(rows, vectors, ahead, in->k, in->a, in->a_row_stride, in->b, in->panel_stride, in->partial, in->first, in->last, out);
 }
 
 PK_INLINE void tile_of_vectors(size_t rows, const int vectors, const tile_input *in, const tile_output *out) {
@@ -390,7 +388,8 @@ static void few_rows_times_panels(
     const bool whole = panel + wide <= end_panel && wide * PANEL_COLUMNS <= left;
     const size_t columns = whole ? wide * PANEL_COLUMNS : least(left, PANEL_COLUMNS);
     const tile_input in = {
-      .k = k, .a = a, .a_row_stride = a_row_stride, .b = product->packed_b + column * k, .panel_stride = PANEL_COLUMNS * k,
+      .k = k, .segment_rows = 1, .segment_columns = 1, .a = a, .a_row_stride = a_row_stride,
+      .b = product->packed_b + column * k, .panel_stride = PANEL_COLUMNS * k,
       .partial = NULL, .first = true, .last = true};
     const tile_output out = output_at(product, 0, column, columns);
     if (whole)
@@ -418,7 +417,7 @@ static void rows_times_panels(
       for (size_t row = 0; row < rows;) {
         const size_t height = tile_height(rows - row);
         const tile_input in = {
-          .k = least(depth, k - start), .a = a + row * a_row_stride + start, .a_row_stride = a_row_stride,
+          .k = least(depth, k - start), .segment_rows = 1, .segment_columns = 1, .a = a + row * a_row_stride + start, .a_row_stride = a_row_stride,
           .b = product->packed_b + column * k + start * vectors * LANES, .panel_stride = 0,
           .partial = partial == NULL ? NULL : partial + row * PANEL_COLUMNS, .first = block == 0, .last = block + 1 == blocks};
         const tile_output out = output_at(product, row, column, columns);
