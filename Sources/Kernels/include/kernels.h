@@ -184,6 +184,196 @@ typedef enum pk_unary {
 /// to[i] = function(from[i]); `to` may be `from`.
 void pk_unary_run(pk_unary function, float first, float second, const float *from, float *to, size_t count);
 
+// ------------------------------------------------------------------------------------------------------------ Chains of elementwise work
+
+typedef enum pk_element {
+  PK_ELEMENT_F32 = 0,
+  PK_ELEMENT_F16,
+  PK_ELEMENT_BF16,
+  PK_ELEMENT_BOOL,  // a byte, 0 or 1
+  PK_ELEMENT_U8,
+  PK_ELEMENT_I8,
+  PK_ELEMENT_I32,
+  PK_ELEMENT_I64,
+} pk_element;
+
+enum { PK_RANK_LIMIT = 8, PK_CHAIN_OPERANDS = 16, PK_CHAIN_REGISTERS = 32, PK_CHAIN_INSTRUCTIONS = 32 };
+
+/// What an instruction makes of the registers a, b and c. Comparisons give 1 or 0; a condition holds where it is not 0.
+typedef enum pk_chain_code {
+  PK_CHAIN_UNARY = 0,  // function(a; first, second)
+  PK_CHAIN_ADD,
+  PK_CHAIN_SUBTRACT,
+  PK_CHAIN_MULTIPLY,
+  PK_CHAIN_DIVIDE,
+  PK_CHAIN_MAXIMUM,  // NaN where one of the two is
+  PK_CHAIN_MINIMUM,
+  PK_CHAIN_POWER,         // powf(a, b)
+  PK_CHAIN_MULTIPLY_ADD,  // a · b + c, rounded once where the machine can
+  PK_CHAIN_EQUAL,
+  PK_CHAIN_LESS,
+  PK_CHAIN_LESS_OR_EQUAL,
+  PK_CHAIN_AND,
+  PK_CHAIN_OR,
+  PK_CHAIN_XOR,
+  PK_CHAIN_NOT,
+  PK_CHAIN_SELECT,  // a ? b : c
+} pk_chain_code;
+
+/// One instruction: register `to` = code(a, b, c). Unused registers are 0.
+typedef struct pk_chain_instruction {
+  pk_chain_code code;
+  pk_unary function;
+  uint8_t to, a, b, c;
+  float first, second;
+} pk_chain_instruction;
+
+/// An operand, or the result: element (i₀, i₁, …) lies at data + Σ iₐ · strides[a], counted in elements. A stride of 0 repeats.
+typedef struct pk_chain_operand {
+  void *data;
+  pk_element element;
+  ptrdiff_t strides[PK_RANK_LIMIT];
+} pk_chain_operand;
+
+/// Elementwise instructions over a space of `extents`, last axis innermost, in one pass: operands are widened to f32 registers
+/// 0..<operand_count, instructions follow one another, and register `result_register` is stored (rounded to nearest, ties to even; to bool
+/// as ≠ 0; to whole types towards zero, saturating). The result may be an operand's own memory where both have the same strides.
+typedef struct pk_chain {
+  size_t rank;
+  size_t extents[PK_RANK_LIMIT];
+  size_t operand_count;
+  pk_chain_operand operands[PK_CHAIN_OPERANDS];
+  size_t instruction_count;
+  pk_chain_instruction instructions[PK_CHAIN_INSTRUCTIONS];
+  uint8_t result_register;
+  pk_chain_operand result;
+} pk_chain;
+
+/// Merges axes that every operand walks as one and drops axes of one index: the same chain, quicker. Done once, before the data pointers
+/// are filled in.
+void pk_chain_simplify(pk_chain *chain);
+/// The floats of scratch that a call on any range needs.
+size_t pk_chain_scratch_size(const pk_chain *chain);
+/// Computes elements [first, end), counted row-major over `extents`.
+void pk_chain_run(const pk_chain *chain, size_t first, size_t end, float *scratch);
+
+// --------------------------------------------------------------------------------------------------------------------------- Copies
+
+/// Moves elements of 1, 2, 4 or 8 bytes from one strided layout to another.
+typedef struct pk_copy {
+  size_t element_bytes;
+  size_t rank;
+  size_t extents[PK_RANK_LIMIT];
+  const void *from;
+  ptrdiff_t from_strides[PK_RANK_LIMIT];  // in elements
+  void *to;
+  ptrdiff_t to_strides[PK_RANK_LIMIT];
+} pk_copy;
+
+/// Merges and orders axes so that the copy is quick (a transposition becomes tiles). Done once, before the pointers are filled in.
+void pk_copy_simplify(pk_copy *copy);
+/// Into how many pieces the copy can be divided.
+size_t pk_copy_piece_count(const pk_copy *copy);
+void pk_copy_run(const pk_copy *copy, size_t first_piece, size_t end_piece);
+
+// ------------------------------------------------------------------------------------------------------------------------------ Rows
+
+/// Softmax of rows of `count` contiguous numbers: eˣ⁻ᵐᵃˣ / Σ. A row of −∞ alone gives NaN. `to` may be `from`.
+typedef struct pk_softmax {
+  size_t count;
+  const float *from;
+  size_t from_row_stride;
+  float *to;
+  size_t to_row_stride;
+  bool is_logarithm;
+} pk_softmax;
+void pk_softmax_run(const pk_softmax *softmax, size_t first_row, size_t end_row);
+
+/// Layer normalisation of rows of `count` contiguous numbers: (x − mean) / √(variance + epsilon) · scale + offset; without centring,
+/// root-mean-square normalisation: x / √(mean square + epsilon) · scale + offset. With `addend`, x is from + addend (+ addend_bias), and
+/// goes to `sum` if that is not null. `to` and `sum` may be `from` or `addend`.
+typedef struct pk_layer_norm {
+  size_t count;
+  const float *from;
+  size_t from_row_stride;
+  const float *addend;
+  size_t addend_row_stride;
+  const float *addend_bias;  // one per number of a row, or null
+  float *sum;
+  size_t sum_row_stride;
+  float *to;
+  size_t to_row_stride;
+  const float *scale;   // one per number of a row, or null
+  const float *offset;  // one per number of a row, or null
+  float epsilon;
+  bool is_centred;
+} pk_layer_norm;
+void pk_layer_norm_run(const pk_layer_norm *norm, size_t first_row, size_t end_row);
+
+/// Normalisation of groups of channels of one image, channels last: mean and variance over the pixels and channels of each group (one
+/// channel per group: instance normalisation); then scale and offset per channel, and an activation (NONE, RELU, SILU; others as they come).
+typedef struct pk_group_norm {
+  size_t pixels, channels, groups;
+  const float *from;
+  size_t from_pixel_stride;
+  float *to;
+  size_t to_pixel_stride;
+  const float *scale;   // one per channel, or null
+  const float *offset;  // one per channel, or null
+  float epsilon;
+  pk_activation activation;
+} pk_group_norm;
+void pk_group_norm_run(const pk_group_norm *norm, size_t first_group, size_t end_group);
+
+typedef enum pk_reduction_kind {
+  PK_REDUCTION_SUM = 0,
+  PK_REDUCTION_MEAN,
+  PK_REDUCTION_MAXIMUM,  // NaN where one is
+  PK_REDUCTION_MINIMUM,
+  PK_REDUCTION_PRODUCT,
+  PK_REDUCTION_SUM_OF_SQUARES,
+  PK_REDUCTION_SUM_OF_ABSOLUTES,
+  PK_REDUCTION_ROOT_OF_SQUARES,
+} pk_reduction_kind;
+
+/// to[outer][inner] = the reduction of from[outer][0..<count][inner]; the inner numbers are contiguous in both, in `to` all are.
+typedef struct pk_reduction {
+  pk_reduction_kind kind;
+  size_t count, inner;
+  const float *from;
+  size_t outer_stride, count_stride;
+  float *to;
+} pk_reduction;
+/// Computes the outer indices [first_outer, end_outer) of inner numbers [first_inner, end_inner). Sums are kept to the accuracy of pairwise
+/// summation.
+void pk_reduction_run(
+    const pk_reduction *reduction, size_t first_outer, size_t end_outer, size_t first_inner, size_t end_inner);
+
+// ------------------------------------------------------------------------------------------------------------------------- Attention
+
+/// softmax(scale · Q · Kᵀ + bias) · V of one head; scores are never held for more than a block. The numbers of one query, key, value or
+/// result are contiguous; strides go from one to the next. Queries whose keys are all masked give NaN, as softmax does.
+typedef struct pk_attention {
+  size_t queries, keys, size, value_size;
+  const float *query;
+  size_t query_stride;
+  const float *key;
+  size_t key_stride;
+  const float *value;
+  size_t value_stride;
+  const float *bias;  // added to the scores, or null; (query i, key j) at bias[i · bias_query_stride + j · bias_key_stride]
+  size_t bias_query_stride, bias_key_stride;
+  float scale;
+  bool is_causal;              // query i sees keys up to i + causal_offset
+  ptrdiff_t causal_offset;
+  float *result;
+  size_t result_stride;
+} pk_attention;
+/// The floats of scratch that a call on any range needs.
+size_t pk_attention_scratch_size(const pk_attention *attention);
+/// Computes queries [first_query, end_query).
+void pk_attention_run(const pk_attention *attention, size_t first_query, size_t end_query, float *scratch);
+
 #ifdef __cplusplus
 }
 #endif
