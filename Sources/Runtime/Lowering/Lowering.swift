@@ -14,7 +14,8 @@ public struct LoweringPass: Sendable {
 public enum Lowering {
   /// All passes. `specialise` comes before them.
   public static let passes: [LoweringPass] = [
-    foldConstants
+    foldConstants, expandBatchNorm, foldScales, recogniseActivations, recogniseNorms, recogniseAttention,
+    LoweringPass(name: "fold-masks", summary: "compute what recognition left to compute", run: foldConstants.run),
   ]
 
   /// A module for inputs of the given shapes, with every pass done. `after` sees the module after each.
