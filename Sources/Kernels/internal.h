@@ -42,6 +42,23 @@ PK_INLINE uint16_t pk_half_from_float(float value) {
   return (uint16_t)(sign | ((number.bits - ((127 - 15) << 23)) >> 13));
 }
 
+/// The registers that a chain names.
+PK_INLINE size_t pk_chain_registers(const pk_chain *chain) {
+  size_t count = chain->operand_count > 0 ? chain->operand_count : 1;
+  for (size_t i = 0; i < chain->instruction_count; i++)
+    if (chain->instructions[i].to >= count) count = (size_t)chain->instructions[i].to + 1;
+  return count;
+}
+
+/// The floats of one register in a block, such that all of them stay in the L1 cache: a multiple of 16.
+PK_INLINE size_t pk_chain_block(size_t registers) {
+  const size_t count = 8192 / registers / 16 * 16;
+  return count > 1024 ? 1024 : count;
+}
+
+/// Between registers: whole vectors may be stored at the end of one, and equal places do not share a set of the cache.
+enum { PK_CHAIN_SLOT_GAP = 16 };
+
 typedef struct pk_kernels {
   size_t panel_columns;
   double (*peak_operations)(size_t repeats);
@@ -55,6 +72,7 @@ typedef struct pk_kernels {
   void (*convolution_run)(const pk_convolution *, size_t, size_t, size_t, size_t, float *);
   void (*pooling_run)(const pk_pooling *, size_t, size_t);
   void (*unary_run)(pk_unary, float, float, const float *, float *, size_t);
+  void (*chain_run)(const pk_chain *, size_t, size_t, float *);
 } pk_kernels;
 
 extern const pk_kernels pk_kernels_portable;

@@ -149,3 +149,7 @@ void pk_convolution_run(
 void pk_pooling_run(const pk_pooling *pooling, size_t first_pixel, size_t end_pixel) {
   active()->pooling_run(pooling, first_pixel, end_pixel);
 }
+
+void pk_chain_run(const pk_chain *chain, size_t first, size_t end, float *scratch) {
+  active()->chain_run(chain, first, end, scratch);
+}

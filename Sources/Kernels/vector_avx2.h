@@ -19,6 +19,8 @@ PK_INLINE void store_masked(float *to, vmask mask, vf value) { _mm256_maskstore_
 PK_INLINE vf vf_fma(vf a, vf b, vf c) { return (vf)_mm256_fmadd_ps((__m256)a, (__m256)b, (__m256)c); }
 PK_INLINE vf vf_max(vf a, vf b) { return (vf)_mm256_max_ps((__m256)a, (__m256)b); }
 PK_INLINE vf vf_min(vf a, vf b) { return (vf)_mm256_min_ps((__m256)a, (__m256)b); }
+/// a / b for 1 ≤ b ≤ 2¹²⁷.
+PK_INLINE vf vf_quotient(vf a, vf b) { return a / b; }
 PK_INLINE vf vf_sqrt(vf a) { return (vf)_mm256_sqrt_ps((__m256)a); }
 PK_INLINE vf vf_round(vf a) { return (vf)_mm256_round_ps((__m256)a, 8); }
 PK_INLINE vf vf_floor(vf a) { return (vf)_mm256_round_ps((__m256)a, 9); }
@@ -30,6 +32,8 @@ PK_INLINE vf vf_scale(vf a, vf exponent) {
   const vi whole = vi_from_rounded(exponent), half = whole >> 1;
   return a * (vf)((half + 127) << 23) * (vf)((whole - half + 127) << 23);
 }
+/// The same where the result is finite and not subnormal, for an exponent in -125...127.
+PK_INLINE vf vf_scale_in_range(vf a, vf exponent) { return (vf)((vi)a + (vi_from_rounded(exponent) << 23)); }
 PK_INLINE vf vf_select(vi condition, vf yes, vf no) { return (vf)_mm256_blendv_ps((__m256)no, (__m256)yes, (__m256)condition); }
 PK_INLINE bool vi_any(vi condition) { return _mm256_movemask_ps((__m256)condition) != 0; }
 PK_INLINE vf vf_from_half(vh a) { return (vf)_mm256_cvtph_ps((__m128i)a); }

@@ -33,6 +33,8 @@ PK_INLINE void store_masked(float *to, vmask mask, vf value) {
 PK_INLINE vf vf_fma(vf a, vf b, vf c) { return (vf)vfmaq_f32((float32x4_t)c, (float32x4_t)a, (float32x4_t)b); }
 PK_INLINE vf vf_max(vf a, vf b) { return (vf)vmaxq_f32((float32x4_t)a, (float32x4_t)b); }
 PK_INLINE vf vf_min(vf a, vf b) { return (vf)vminq_f32((float32x4_t)a, (float32x4_t)b); }
+/// a / b for 1 ≤ b ≤ 2¹²⁷.
+PK_INLINE vf vf_quotient(vf a, vf b) { return a / b; }
 PK_INLINE vf vf_sqrt(vf a) { return (vf)vsqrtq_f32((float32x4_t)a); }
 PK_INLINE vf vf_round(vf a) { return (vf)vrndnq_f32((float32x4_t)a); }
 PK_INLINE vf vf_floor(vf a) { return (vf)vrndmq_f32((float32x4_t)a); }
@@ -44,6 +46,8 @@ PK_INLINE vf vf_scale(vf a, vf exponent) {
   const vi whole = vi_from_rounded(exponent), half = whole >> 1;
   return a * (vf)((half + 127) << 23) * (vf)((whole - half + 127) << 23);
 }
+/// The same where the result is finite and not subnormal, for an exponent in -125...127.
+PK_INLINE vf vf_scale_in_range(vf a, vf exponent) { return (vf)((vi)a + (vi_from_rounded(exponent) << 23)); }
 PK_INLINE vf vf_select(vi condition, vf yes, vf no) {
   return (vf)vbslq_f32((uint32x4_t)condition, (float32x4_t)yes, (float32x4_t)no);
 }

@@ -32,6 +32,8 @@ PK_INLINE vf vf_select(vi condition, vf yes, vf no) { return (vf)((condition & (
 PK_INLINE vf vf_fma(vf a, vf b, vf c) { return a * b + c; }
 PK_INLINE vf vf_max(vf a, vf b) { return vf_select(a > b, a, b); }
 PK_INLINE vf vf_min(vf a, vf b) { return vf_select(a < b, a, b); }
+/// a / b for 1 ≤ b ≤ 2¹²⁷.
+PK_INLINE vf vf_quotient(vf a, vf b) { return a / b; }
 PK_INLINE vf vf_sqrt(vf a) { return __builtin_elementwise_sqrt(a); }
 /// Halves to even: adding 1.5 · 2²³ leaves no bits after the point.
 PK_INLINE vf vf_round(vf a) {
@@ -53,6 +55,8 @@ PK_INLINE vf vf_scale(vf a, vf exponent) {
   const vi whole = __builtin_convertvector(exponent, vi), half = whole >> 1;
   return a * (vf)((half + 127) << 23) * (vf)((whole - half + 127) << 23);
 }
+/// The same where the result is finite and not subnormal, for an exponent in -125...127.
+PK_INLINE vf vf_scale_in_range(vf a, vf exponent) { return (vf)((vi)a + (vi_from_rounded(exponent) << 23)); }
 PK_INLINE bool vi_any(vi condition) { return (condition.x | condition.y | condition.z | condition.w) < 0; }
 PK_INLINE vf vf_from_half(vh a) {
   vf value = 0;

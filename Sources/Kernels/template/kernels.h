@@ -6,4 +6,6 @@
 #include "depthwise.h"
 #include "convolution.h"
 #include "pooling.h"
+#include "elements.h"
+#include "chain.h"
 #include "table.h"

@@ -1,30 +1,30 @@
 // Elementary functions of vectors. Polynomials are minimax fits of this project; their errors are in the public header.
 
-PK_INLINE vf vf_exp(vf x) {
-  // Beyond these bounds the result is 0 or infinite; NaN passes through both.
-  const vf bounded = vf_min((vf)89.0f, vf_max((vf)-105.0f, x));
-  const vf n = vf_round(bounded * 1.44269504f);
-  const vf r = vf_fma(n, (vf)-1.4286068203094173e-06f, vf_fma(n, (vf)-0.693145751953125f, bounded));
+/// e^x where the result and n = x / log 2 are well within range, before the scaling by 2ⁿ.
+PK_INLINE vf exp_of_reduced(vf x, vf n) {
+  const vf r = vf_fma(n, (vf)-1.4286068203094173e-06f, vf_fma(n, (vf)-0.693145751953125f, x));
   vf p = vf_fma((vf)1.381458133e-03f, r, (vf)8.368724957e-03f);
   p = vf_fma(p, r, (vf)4.166838899e-02f);
   p = vf_fma(p, r, (vf)1.666652113e-01f);
   p = vf_fma(p, r, (vf)4.999999404e-01f);
-  p = vf_fma(p * r, r, r);
-  return vf_scale(p + 1.0f, n);
+  return vf_fma(p * r, r, r) + 1.0f;
 }
 
-/// e^x for x ≤ 0 (or NaN): results below 2⁻¹²⁶ may be flushed to 0.
-PK_INLINE vf vf_exp_negative(vf x) {
-  const vf bounded = vf_max((vf)-87.0f, x);
+PK_INLINE vf vf_exp(vf x) {
+  // Beyond these bounds the result is 0 or infinite; NaN passes through both.
+  const vf bounded = vf_clip(x, (vf)-105.0f, (vf)89.0f);
   const vf n = vf_round(bounded * 1.44269504f);
-  const vf r = vf_fma(n, (vf)-1.4286068203094173e-06f, vf_fma(n, (vf)-0.693145751953125f, bounded));
-  vf p = vf_fma((vf)1.381458133e-03f, r, (vf)8.368724957e-03f);
-  p = vf_fma(p, r, (vf)4.166838899e-02f);
-  p = vf_fma(p, r, (vf)1.666652113e-01f);
-  p = vf_fma(p, r, (vf)4.999999404e-01f);
-  p = vf_fma(p * r, r, r);
-  return vf_select(x < -87.0f, (vf)0, vf_scale(p + 1.0f, n));
+  return vf_scale(exp_of_reduced(bounded, n), n);
 }
+
+/// e^x for x in -87...88 (or NaN).
+PK_INLINE vf vf_exp_in_range(vf x) {
+  const vf n = vf_round(x * 1.44269504f);
+  return vf_scale_in_range(exp_of_reduced(x, n), n);
+}
+
+/// e^x for x ≤ 0 (or NaN): results below 2⁻¹²⁵ may be flushed to 0.
+PK_INLINE vf vf_exp_negative(vf x) { return vf_select(x < -87.0f, (vf)0, vf_exp_in_range(vf_max((vf)-87.0f, x))); }
 
 /// log(1 + f) − f for f in [√½ − 1, √2 − 1].
 PK_INLINE vf log_remainder(vf f) {
@@ -60,9 +60,9 @@ PK_INLINE vf vf_tanh(vf x) {
   p = vf_fma(p, square, (vf)1.333258599e-01f);
   p = vf_fma(p, square, (vf)-3.333331645e-01f);
   const vf near = vf_with_sign(vf_fma(p * square, x, x), x);
-  const vf e = vf_exp(vf_min((vf)20.0f, size + size));
-  const vf far = vf_with_sign(1.0f - 2.0f / (e + 1.0f), x);
-  return vf_select(size < 0.55f, near, vf_select(size < __builtin_inff(), far, vf_clip(x, (vf)-1.0f, (vf)1.0f)));
+  const vf e = vf_exp_in_range(vf_min((vf)20.0f, size + size));
+  const vf far = vf_with_sign(1.0f - vf_quotient((vf)2.0f, e + 1.0f), x);
+  return vf_select(size < 0.55f, near, far);
 }
 
 PK_INLINE vf vf_erf(vf x) {
@@ -82,20 +82,13 @@ PK_INLINE vf vf_erf(vf x) {
   q = vf_fma(q, t, (vf)-9.418049455e-01f);
   q = vf_fma(q, t, (vf)-5.234823704e+00f);
   q = vf_fma(q, t, (vf)-7.475957394e+00f);
-  const vf far = vf_with_sign(1.0f - vf_exp_negative(q), x);
-  return vf_select(size < 0.921875f, near, vf_select(size == size, far, x));
+  const vf far = vf_with_sign(1.0f - vf_exp_in_range(q), x);
+  return vf_select(size < 0.921875f, near, far);
 }
 
-PK_INLINE vf vf_sigmoid(vf x) {
-  const vf e = vf_exp(-vf_absolute(x));
-  return vf_select(x < 0.0f, e, (vf)1.0f) / (1.0f + e);
-}
+PK_INLINE vf vf_sigmoid(vf x) { return vf_quotient((vf)1.0f, 1.0f + vf_exp_in_range(-vf_clip(x, (vf)-87.0f, (vf)87.0f))); }
 
-PK_INLINE vf vf_silu(vf x) {
-  // x / (1 + e^-x): an infinite divisor gives the limit 0; only −∞ itself needs care.
-  const vf e = vf_exp(-vf_absolute(x));
-  return vf_select(x == -__builtin_inff(), (vf)-0.0f, x * vf_select(x < 0.0f, e, (vf)1.0f) / (1.0f + e));
-}
+PK_INLINE vf vf_silu(vf x) { return vf_max((vf)-87.0f, x) * vf_sigmoid(x); }
 
 PK_INLINE vf vf_gelu_erf(vf x) {
   const vf half = 0.5f * x;
