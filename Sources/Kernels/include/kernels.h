@@ -351,8 +351,15 @@ void pk_reduction_run(
 
 // ------------------------------------------------------------------------------------------------------------------------- Attention
 
+/// What a query gives whose keys are all masked (their scores −∞).
+typedef enum pk_unseen_keys {
+  PK_UNSEEN_ZERO = 0,
+  PK_UNSEEN_NAN,       // as softmax has it
+  PK_UNSEEN_ALL_ZERO,  // zero, and shares that are NaN for any other reason are 0 too
+} pk_unseen_keys;
+
 /// softmax(scale · Q · Kᵀ + bias) · V of one head; scores are never held for more than a block. The numbers of one query, key, value or
-/// result are contiguous; strides go from one to the next. Queries whose keys are all masked give NaN, as softmax does.
+/// result are contiguous; strides go from one to the next.
 typedef struct pk_attention {
   size_t queries, keys, size, value_size;
   const float *query;
@@ -366,6 +373,7 @@ typedef struct pk_attention {
   float scale;
   bool is_causal;              // query i sees keys up to i + causal_offset
   ptrdiff_t causal_offset;
+  pk_unseen_keys unseen;
   float *result;
   size_t result_stride;
 } pk_attention;

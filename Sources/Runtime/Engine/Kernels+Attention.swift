@@ -79,6 +79,11 @@ extension ProgramBuilder {
     sample.scale = attributes.float(.scale) ?? 1 / Float(q.size).squareRoot()
     sample.is_causal = attributes.flag(.isCausal)
     sample.causal_offset = 0
+    switch attributes.int(.unseenKeys).flatMap({ UnseenKeys(rawValue: $0) }) ?? .zero {
+    case .zero: sample.unseen = PK_UNSEEN_ZERO
+    case .noNumber: sample.unseen = PK_UNSEEN_NAN
+    case .allZero: sample.unseen = PK_UNSEEN_ALL_ZERO
+    }
     sample.result_stride = positionStride
     needScratch(floats: pk_attention_scratch_size(&sample))
     let prepared = KernelParameters(sample)

@@ -12,7 +12,7 @@ extension Lowering {
     module = Rewriter.rewrite(module) { rewriter, node in
       guard case .matrixProduct(.matMul) = node.operation, let output = node.outputs[0], rewriter.element(output) == .f32,
         let made = rewriter.shape(output), (3...4).contains(made.count), let value = node.inputs[1],
-        let shares = softmax(node.inputs[0], rewriter), let scores = rewriter.shape(shares), scores.count == made.count,
+        let (shares, unseen) = softmax(node.inputs[0], rewriter), let scores = rewriter.shape(shares), scores.count == made.count,
         let values = rewriter.shape(value), values.count == made.count
       else { return nil }
       var added: [Node] = []
@@ -21,7 +21,9 @@ extension Lowering {
         query.dropLast(2) == scores.dropLast(2), values.dropLast(2) == scores.dropLast(2), key.dropLast(2) == scores.dropLast(2),
         !made.contains(0)
       else { return nil }
-      let attributes: [Attributes.Entry] = [.init(.scale, .float(Float(parts.scale)))]
+      let attributes: [Attributes.Entry] = [
+        .init(.scale, .float(Float(parts.scale))), .init(.unseenKeys, .int(unseen.rawValue)),
+      ]
       // Queries, keys and values as [images, heads, positions, size]; without an axis of heads the images are heads of one.
       func lifted(_ value: ValueID, _ shape: [Int]) -> ValueID {
         if shape.count == 4 { return value }
@@ -46,14 +48,19 @@ extension Lowering {
     }
   }
 
-  /// What a softmax over the last axis is taken of, where a value is one. Exporters may guard rows without any key: no number becomes 0,
-  /// which changes nothing where there is a key.
-  private static func softmax(_ value: ValueID?, _ rewriter: Rewriter) -> ValueID? {
+  /// What a softmax over the last axis is taken of, where a value is one. Exporters may guard it: shares that are no number become 0.
+  private static func softmax(_ value: ValueID?, _ rewriter: Rewriter) -> (ValueID, UnseenKeys)? {
+    if let choice = rewriter.maker(value, .elementwise(.choose)), let shares = choice.inputs[2],
+      let test = rewriter.maker(choice.inputs[0], .elementwise(.isNaN)), test.inputs[0] == shares,
+      rewriter.scalar(choice.inputs[1]) == 0, let (scores, _) = softmax(shares, rewriter)
+    {
+      return (scores, .allZero)
+    }
     guard let node = rewriter.maker(value, .normalisation(.softmax)), let scores = node.inputs[0],
       let rank = rewriter.shape(scores)?.count
     else { return nil }
     let axis = node.attributes.int(.axis) ?? (rewriter.module.opset < 13 ? 1 : -1)
-    return axis == -1 || axis == rank - 1 ? scores : nil
+    return axis == -1 || axis == rank - 1 ? (scores, .noNumber) : nil
   }
 
   /// The keys as [images, heads, positions, size], from keys whose last two axes were exchanged for the product.
