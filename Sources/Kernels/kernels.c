@@ -149,3 +149,9 @@ void pk_convolution_run(
 void pk_pooling_run(const pk_pooling *pooling, size_t first_pixel, size_t end_pixel) {
   active()->pooling_run(pooling, first_pixel, end_pixel);
 }
+
+size_t pk_attention_scratch_size(const pk_attention *attention) { return active()->attention_scratch_size(attention); }
+
+void pk_attention_run(const pk_attention *attention, size_t first_query, size_t end_query, float *scratch) {
+  active()->attention_run(attention, first_query, end_query, scratch);
+}

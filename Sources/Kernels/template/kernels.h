@@ -6,4 +6,5 @@
 #include "depthwise.h"
 #include "convolution.h"
 #include "pooling.h"
+#include "attention.h"
 #include "table.h"
