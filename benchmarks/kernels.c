@@ -1,7 +1,7 @@
 // Shares of the machine's peak that the kernels reach, on one thread.
 //
 //   clang -O2 -ISources/Kernels/include benchmarks/kernels.c Sources/Kernels/*.c -lm -o /tmp/kernels-benchmark
-//   /tmp/kernels-benchmark [gemm|all] [portable|avx2|avx512|neon]
+//   /tmp/kernels-benchmark [gemm|convolution|attention|all] [portable|avx2|avx512|neon]
 #define _DEFAULT_SOURCE
 #include <kernels.h>
 
@@ -160,6 +160,58 @@ static void convolution_shapes(void) {
   convolution("vit", 224, 3, 768, 1, 16, 16, PK_ACTIVATION_NONE);
 }
 
+typedef struct attention_case {
+  pk_attention problem;
+  float *scratch;
+} attention_case;
+
+static void run_attention(void *context) {
+  const attention_case *c = context;
+  pk_attention_run(&c->problem, 0, c->problem.queries, c->scratch);
+}
+
+/// One head of several whose queries, keys and values lie side by side, `stride` numbers from one token to the next.
+static void attention(const char *where, size_t queries, size_t keys, size_t size, size_t stride, bool is_causal, bool has_bias) {
+  float *q = numbers(queries * stride), *k = numbers(keys * stride), *v = numbers(keys * stride), *to = numbers(queries * size);
+  float *bias = numbers(queries * keys);
+  attention_case it = {
+    .problem = {.queries = queries, .keys = keys, .size = size, .value_size = size, .query = q, .query_stride = stride, .key = k,
+      .key_stride = stride, .value = v, .value_stride = stride, .bias = has_bias ? bias : NULL, .bias_query_stride = keys,
+      .bias_key_stride = 1, .scale = 0.125f, .is_causal = is_causal, .causal_offset = (ptrdiff_t)(keys - queries), .result = to,
+      .result_stride = size}};
+  it.scratch = numbers(pk_attention_scratch_size(&it.problem));
+  double pairs = 0;
+  for (size_t i = 0; i < queries; i++) pairs += is_causal ? (double)(keys - queries + i + 1) : (double)keys;
+  char name[100];
+  snprintf(name, sizeof name, "%s %zux%zux%zu /%zu%s%s", where, queries, keys, size, stride, is_causal ? " causal" : "", has_bias ? " bias" : "");
+  const double time = best_time(run_attention, &it);
+  report(name, time, 4.0 * pairs * (double)size);
+  if (queries == 1) printf("%-44s %26.1f GB/s of K and V\n", "", 8e-9 * (double)keys * (double)size / time);
+  free(q), free(k), free(v), free(to), free(bias), free(it.scratch);
+}
+
+static void attention_shapes(void) {
+  attention("vit", 197, 197, 64, 64, false, false);
+  attention("vit", 197, 197, 64, 768, false, false);
+  attention("vit", 197, 197, 64, 2304, false, false);
+  attention("vit-large", 197, 197, 64, 3072, false, false);
+  attention("bert", 128, 128, 64, 768, false, true);
+  attention("bert", 384, 384, 64, 768, false, true);
+  attention("swin", 49, 49, 32, 32, false, false);
+  attention("swin", 49, 49, 32, 96, false, true);
+  attention("swin", 144, 144, 32, 384, false, true);
+  attention("llama", 128, 128, 64, 64, true, false);
+  attention("llama", 128, 1024, 64, 64, true, false);
+  attention("llama", 2048, 2048, 128, 128, true, false);
+  attention("llama", 1, 128, 64, 64, true, false);
+  attention("llama", 1, 1024, 64, 64, true, false);
+  attention("llama", 1, 8192, 128, 128, true, false);
+  attention("llama", 4, 1024, 64, 64, true, false);
+  attention("llama", 8, 1024, 64, 64, true, false);
+  attention("diffusion", 4096, 4096, 40, 320, false, false);
+  attention("detector", 300, 8192, 32, 256, false, false);
+}
+
 int main(int count, char **arguments) {
   const char *part = count > 1 ? arguments[1] : "all";
   if (count > 2)
@@ -170,6 +222,7 @@ int main(int count, char **arguments) {
   const bool all = strcmp(part, "all") == 0;
   if (all || strcmp(part, "gemm") == 0) gemm_shapes();
   if (all || strcmp(part, "convolution") == 0) convolution_shapes();
+  if (all || strcmp(part, "attention") == 0) attention_shapes();
   if (count == 7) {  // one m k n of one's own, for so many seconds
     seconds_each = atof(arguments[6]);
     gemm((size_t)atol(arguments[3]), (size_t)atol(arguments[4]), (size_t)atol(arguments[5]), PK_ACTIVATION_NONE);

@@ -72,7 +72,12 @@ typedef struct pk_kernels {
   void (*convolution_run)(const pk_convolution *, size_t, size_t, size_t, size_t, float *);
   void (*pooling_run)(const pk_pooling *, size_t, size_t);
   void (*unary_run)(pk_unary, float, float, const float *, float *, size_t);
+<<<<<<< HEAD
   void (*chain_run)(const pk_chain *, size_t, size_t, float *);
+=======
+  size_t (*attention_scratch_size)(const pk_attention *);
+  void (*attention_run)(const pk_attention *, size_t, size_t, float *);
+>>>>>>> kernels2
 } pk_kernels;
 
 extern const pk_kernels pk_kernels_portable;

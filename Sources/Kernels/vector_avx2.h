@@ -38,3 +38,21 @@ PK_INLINE vf vf_select(vi condition, vf yes, vf no) { return (vf)_mm256_blendv_p
 PK_INLINE bool vi_any(vi condition) { return _mm256_movemask_ps((__m256)condition) != 0; }
 PK_INLINE vf vf_from_half(vh a) { return (vf)_mm256_cvtph_ps((__m128i)a); }
 PK_INLINE vh vf_to_half(vf a) { return (vh)_mm256_cvtps_ph((__m256)a, 8); }
+
+// ---- Quads: a vector as halves of four lanes
+
+/// Lanes 4g...4g+3 from from + g · stride.
+PK_INLINE vf load_quads(const float *from, size_t stride) {
+  return (vf)_mm256_insertf128_ps(_mm256_castps128_ps256(_mm_loadu_ps(from)), _mm_loadu_ps(from + stride), 1);
+}
+/// Of each quad the first two (last two) lanes of a and b, interleaved.
+PK_INLINE vf interleave_low(vf a, vf b) { return (vf)_mm256_unpacklo_ps((__m256)a, (__m256)b); }
+PK_INLINE vf interleave_high(vf a, vf b) { return (vf)_mm256_unpackhi_ps((__m256)a, (__m256)b); }
+/// Of each quad the first (last) half of a, then that of b.
+PK_INLINE vf join_low(vf a, vf b) { return (vf)_mm256_unpacklo_pd((__m256d)a, (__m256d)b); }
+PK_INLINE vf join_high(vf a, vf b) { return (vf)_mm256_unpackhi_pd((__m256d)a, (__m256d)b); }
+/// Quad g is the sum of the quads of quads[g].
+PK_INLINE vf sum_of_quads(const vf *quads) {
+  const __m256 a = (__m256)quads[0], b = (__m256)quads[1];
+  return (vf)_mm256_add_ps(_mm256_permute2f128_ps(a, b, 0x20), _mm256_permute2f128_ps(a, b, 0x31));
+}

@@ -39,3 +39,26 @@ PK_INLINE vf vf_select(vi condition, vf yes, vf no) {
 PK_INLINE bool vi_any(vi condition) { return _mm512_movepi32_mask((__m512i)condition) != 0; }
 PK_INLINE vf vf_from_half(vh a) { return (vf)_mm512_cvtph_ps((__m256i)a); }
 PK_INLINE vh vf_to_half(vf a) { return (vh)_mm512_cvtps_ph((__m512)a, 8); }
+
+// ---- Quads: a vector as quarters of four lanes
+
+/// Lanes 4g...4g+3 from from + g · stride.
+PK_INLINE vf load_quads(const float *from, size_t stride) {
+  const __m512 first = _mm512_castps128_ps512(_mm_loadu_ps(from));
+  const __m512 second = _mm512_insertf32x4(first, _mm_loadu_ps(from + stride), 1);
+  const __m512 third = _mm512_insertf32x4(second, _mm_loadu_ps(from + 2 * stride), 2);
+  return (vf)_mm512_insertf32x4(third, _mm_loadu_ps(from + 3 * stride), 3);
+}
+/// Of each quad the first two (last two) lanes of a and b, interleaved.
+PK_INLINE vf interleave_low(vf a, vf b) { return (vf)_mm512_unpacklo_ps((__m512)a, (__m512)b); }
+PK_INLINE vf interleave_high(vf a, vf b) { return (vf)_mm512_unpackhi_ps((__m512)a, (__m512)b); }
+/// Of each quad the first (last) half of a, then that of b.
+PK_INLINE vf join_low(vf a, vf b) { return (vf)_mm512_unpacklo_pd((__m512d)a, (__m512d)b); }
+PK_INLINE vf join_high(vf a, vf b) { return (vf)_mm512_unpackhi_pd((__m512d)a, (__m512d)b); }
+/// Quad g is the sum of the quads of quads[g].
+PK_INLINE vf sum_of_quads(const vf *quads) {
+  const __m512 a = (__m512)quads[0], b = (__m512)quads[1], c = (__m512)quads[2], d = (__m512)quads[3];
+  const __m512 ab = _mm512_add_ps(_mm512_shuffle_f32x4(a, b, 0x44), _mm512_shuffle_f32x4(a, b, 0xee));
+  const __m512 cd = _mm512_add_ps(_mm512_shuffle_f32x4(c, d, 0x44), _mm512_shuffle_f32x4(c, d, 0xee));
+  return (vf)_mm512_add_ps(_mm512_shuffle_f32x4(ab, cd, 0x88), _mm512_shuffle_f32x4(ab, cd, 0xdd));
+}

@@ -68,3 +68,19 @@ PK_INLINE vh vf_to_half(vf a) {
   for (int lane = 0; lane < 4; lane++) value[lane] = pk_half_from_float(a[lane]);
   return value;
 }
+
+// ---- Quads: here a vector is one quad
+
+/// Lanes 4g...4g+3 from from + g · stride.
+PK_INLINE vf load_quads(const float *from, size_t stride) {
+  (void)stride;
+  return *(const vf_unaligned *)from;
+}
+/// Of each quad the first two (last two) lanes of a and b, interleaved.
+PK_INLINE vf interleave_low(vf a, vf b) { return __builtin_shufflevector(a, b, 0, 4, 1, 5); }
+PK_INLINE vf interleave_high(vf a, vf b) { return __builtin_shufflevector(a, b, 2, 6, 3, 7); }
+/// Of each quad the first (last) half of a, then that of b.
+PK_INLINE vf join_low(vf a, vf b) { return __builtin_shufflevector(a, b, 0, 1, 4, 5); }
+PK_INLINE vf join_high(vf a, vf b) { return __builtin_shufflevector(a, b, 2, 3, 6, 7); }
+/// Quad g is the sum of the quads of quads[g].
+PK_INLINE vf sum_of_quads(const vf *quads) { return quads[0]; }
