@@ -153,3 +153,5 @@ void pk_pooling_run(const pk_pooling *pooling, size_t first_pixel, size_t end_pi
 void pk_chain_run(const pk_chain *chain, size_t first, size_t end, float *scratch) {
   active()->chain_run(chain, first, end, scratch);
 }
+
+void pk_copy_run(const pk_copy *copy, size_t first_piece, size_t end_piece) { active()->copy_run(copy, first_piece, end_piece); }

@@ -54,3 +54,12 @@ PK_INLINE vf vf_select(vi condition, vf yes, vf no) {
 PK_INLINE bool vi_any(vi condition) { return vmaxvq_u32((uint32x4_t)condition) != 0; }
 PK_INLINE vf vf_from_half(vh a) { return (vf)vcvt_f32_f16((float16x4_t)a); }
 PK_INLINE vh vf_to_half(vf a) { return (vh)vcvt_f16_f32((float32x4_t)a); }
+/// Turns LANES rows into LANES columns.
+PK_INLINE void vf_transpose(vf *rows) {
+  const vf first = __builtin_shufflevector(rows[0], rows[2], 0, 4, 1, 5), second = __builtin_shufflevector(rows[0], rows[2], 2, 6, 3, 7);
+  const vf third = __builtin_shufflevector(rows[1], rows[3], 0, 4, 1, 5), fourth = __builtin_shufflevector(rows[1], rows[3], 2, 6, 3, 7);
+  rows[0] = __builtin_shufflevector(first, third, 0, 4, 1, 5);
+  rows[1] = __builtin_shufflevector(first, third, 2, 6, 3, 7);
+  rows[2] = __builtin_shufflevector(second, fourth, 0, 4, 1, 5);
+  rows[3] = __builtin_shufflevector(second, fourth, 2, 6, 3, 7);
+}

@@ -68,3 +68,12 @@ PK_INLINE vh vf_to_half(vf a) {
   for (int lane = 0; lane < 4; lane++) value[lane] = pk_half_from_float(a[lane]);
   return value;
 }
+/// Turns LANES rows into LANES columns.
+PK_INLINE void vf_transpose(vf *rows) {
+  const vf first = __builtin_shufflevector(rows[0], rows[2], 0, 4, 1, 5), second = __builtin_shufflevector(rows[0], rows[2], 2, 6, 3, 7);
+  const vf third = __builtin_shufflevector(rows[1], rows[3], 0, 4, 1, 5), fourth = __builtin_shufflevector(rows[1], rows[3], 2, 6, 3, 7);
+  rows[0] = __builtin_shufflevector(first, third, 0, 4, 1, 5);
+  rows[1] = __builtin_shufflevector(first, third, 2, 6, 3, 7);
+  rows[2] = __builtin_shufflevector(second, fourth, 0, 4, 1, 5);
+  rows[3] = __builtin_shufflevector(second, fourth, 2, 6, 3, 7);
+}

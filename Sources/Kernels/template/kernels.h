@@ -8,4 +8,5 @@
 #include "pooling.h"
 #include "elements.h"
 #include "chain.h"
+#include "copy.h"
 #include "table.h"
