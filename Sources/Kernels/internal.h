@@ -59,6 +59,25 @@ PK_INLINE size_t pk_chain_block(size_t registers) {
 /// Between registers: whole vectors may be stored at the end of one, and equal places do not share a set of the cache.
 enum { PK_CHAIN_SLOT_GAP = 16 };
 
+/// How a copy's last two axes, a plane of rows and columns, are gone over.
+typedef enum pk_copy_way {
+  PK_COPY_RUNS,   // columns are contiguous on both sides
+  PK_COPY_TILES,  // columns are contiguous in the result, rows in the source
+  PK_COPY_ELEMENTS,
+} pk_copy_way;
+
+/// A copy as planes, each divided into pieces of up to rows_per_piece × columns_per_piece; pieces are counted row-major.
+typedef struct pk_copy_plan {
+  pk_copy_way way;
+  size_t outer_rank;  // axes before the plane
+  size_t planes, rows, columns;
+  ptrdiff_t from_row, from_column, to_row, to_column;  // strides in elements
+  size_t rows_per_piece, columns_per_piece;
+  size_t row_pieces, column_pieces;
+} pk_copy_plan;
+
+pk_copy_plan pk_plan_copy(const pk_copy *copy);
+
 typedef struct pk_kernels {
   size_t panel_columns;
   double (*peak_operations)(size_t repeats);
@@ -72,12 +91,10 @@ typedef struct pk_kernels {
   void (*convolution_run)(const pk_convolution *, size_t, size_t, size_t, size_t, float *);
   void (*pooling_run)(const pk_pooling *, size_t, size_t);
   void (*unary_run)(pk_unary, float, float, const float *, float *, size_t);
-<<<<<<< HEAD
   void (*chain_run)(const pk_chain *, size_t, size_t, float *);
-=======
   size_t (*attention_scratch_size)(const pk_attention *);
   void (*attention_run)(const pk_attention *, size_t, size_t, float *);
->>>>>>> kernels2
+  void (*copy_run)(const pk_copy *, size_t, size_t);
 } pk_kernels;
 
 extern const pk_kernels pk_kernels_portable;

@@ -9,4 +9,5 @@
 #include "elements.h"
 #include "chain.h"
 #include "attention.h"
+#include "copy.h"
 #include "table.h"

@@ -7,6 +7,6 @@
     .convolution_panel_count = convolution_panel_count, .packed_convolution_size = packed_convolution_size, \
     .pack_convolution = pack_convolution, .convolution_scratch_size = convolution_scratch_size, \
     .convolution_run = convolution_run, .pooling_run = pooling_run, \
-    .chain_run = chain_run, \
     .attention_scratch_size = attention_scratch_size, .attention_run = attention_run, \
+    .chain_run = chain_run, .copy_run = copy_pieces, \
   }
