@@ -17,7 +17,8 @@ extension ProgramBuilder {
     }
     let whole = zip(code.operands, sources).filter { $0.1.shape == shape && parameters[$0.0] == nil }
     let order = whole.isEmpty ? Array(shape.indices) : commonOrder(whole.map { ($0.1.placement, $0.1.shape) })
-    guard let target = writing(output, order: order) else { return false }
+    let isImage = shape.count >= 3 && order == [0] + Array(2..<shape.count) + [1]
+    guard let target = isImage ? writingChannelsLast(output) : writing(output, order: order) else { return false }
     /// Strides in the order of the walk.
     func walked(_ strides: [Int]) -> [Int] { order.map { strides[$0] } }
     var chain = pk_chain()

@@ -32,8 +32,8 @@ extension ProgramBuilder {
 
   /// Where a value of shape [images, channels, …] is to lie with its channels last.
   mutating func writingImage(_ value: ValueID) -> ImagePlacement? {
-    guard let shape = shape(value), shape.count >= 3 else { return nil }
-    return writing(value, order: [0] + Array(2..<shape.count) + [1]).flatMap { ImagePlacement($0, shape) }
+    guard let shape = shape(value) else { return nil }
+    return writingChannelsLast(value).flatMap { ImagePlacement($0, shape) }
   }
 
   /// Convolutions of f32 numbers with fixed weights, over one or two spatial axes, with their epilogue.

@@ -132,6 +132,20 @@ extension ProgramBuilder {
       else { return false }
       parts.append((placement, own))
     }
+    let values = node.inputs.compactMap { $0 }
+    if let (_, places) = joined(output, values) {
+      var missing: [(kernel: CopyKernel, from: Operand, to: Operand)] = []
+      for ((placement, own), (place, isThere)) in zip(parts, places) where !isThere {
+        guard let kernel = CopyKernel(4, own, placement.strides, place.strides) else { return false }
+        missing.append((kernel, placement.operand, place.operand))
+      }
+      let all = missing
+      if all.isEmpty { return true }
+      add(fused) { frame in
+        for copy in all { copy.kernel.run(frame, from: copy.from, to: copy.to) }
+      }
+      return true
+    }
     guard let target = writing(output, order: commonOrder(parts)) else { return false }
     var copies: [(kernel: CopyKernel, from: Operand, to: Operand)] = []
     var place = target.operand

@@ -18,6 +18,8 @@ struct ProgramBuilder {
   private var constants: [TensorData] = []
   private var steps: [Step] = []
   private var scratchFloats = 0
+  private let concats: ConcatSlots
+  private var familyBuffers: [Int: Operand] = [:]
   /// Buffers that the step to be added reads or writes.
   private var pending: Set<Int> = []
 
@@ -46,6 +48,7 @@ struct ProgramBuilder {
     self.module = module
     self.threads = threads
     parameters = module.constants()
+    concats = ConcatSlots(module)
     storage = Array(repeating: nil, count: module.values.count)
   }
 
@@ -132,6 +135,44 @@ struct ProgramBuilder {
     let placement = Placement(dense: temporary(bytes: bytes), shape, order: order)
     storage[value.index] = .buffer(placement)
     return placement
+  }
+
+  /// Where a value is to lie with its channels last: in its slot of a concat, where it has one.
+  mutating func writingChannelsLast(_ value: ValueID) -> Placement? {
+    guard let shape = shape(value), shape.count >= 3 else { return nil }
+    let order = [0] + Array(2..<shape.count) + [1]
+    guard let slot = concats.slots[value], let place = slotPlacement(slot, shape) else { return writing(value, order: order) }
+    storage[value.index] = .buffer(place)
+    return place
+  }
+
+  private mutating func slotPlacement(_ slot: ConcatSlots.Slot, _ shape: [Int]) -> Placement? {
+    let whole = concats.families[slot.family].shape
+    guard whole.count == shape.count else { return nil }
+    let operand = familyBuffers[slot.family] ?? temporary(bytes: whole.reduce(4, *))
+    familyBuffers[slot.family] = operand
+    pending.insert(operand.buffer)
+    var place = Placement(dense: operand, whole, order: [0] + Array(2..<whole.count) + [1])
+    place.operand.offset += slot.channel * 4
+    return place
+  }
+
+  /// Where the parts of a concat and its result lie, if they share a buffer; and whether each part lies there already.
+  mutating func joined(_ result: ValueID, _ parts: [ValueID]) -> (result: Placement, parts: [(place: Placement, isThere: Bool)])?
+  {
+    guard concats.results[result] != nil else { return nil }
+    var places: [(Placement, Bool)] = []
+    for part in parts {
+      guard let slot = concats.slots[part], let shape = shape(part), let place = slotPlacement(slot, shape),
+        let lies = placement(part)
+      else { return nil }
+      places.append((place, lies == place || (copies[part] ?? []).contains(place)))
+      // Once copied, it is there for the concats that go on from this one.
+      if !places[places.count - 1].1 { copies[part, default: []].append(place) }
+    }
+    guard let whole = places.first?.0 else { return nil }
+    storage[result.index] = .buffer(whole)
+    return (whole, places)
   }
 
   /// Lets a value lie within what another one lies in.
