@@ -4,7 +4,8 @@ import Graph
 /// Inputs and outputs of a model as arrays of a file: `in.NAME` and `out.NAME`.
 ///
 /// Types that numpy lacks are written as it can: bfloat16 and the 8-bit floats by their bits (uint16, uint8), 4- and 2-bit numbers one per
-/// byte. A sequence is `NAME.len` and `NAME.0`, `NAME.1`, …; an optional that holds nothing is left out.
+/// byte. They are read so too, and as the raw bytes (`V1`, `V2`) that numpy saves of the types that libraries add to it. A sequence is
+/// `NAME.len` and `NAME.0`, `NAME.1`, …; an optional that holds nothing is left out.
 public enum ArrayExchange {
   /// Values for the inputs of a module, in order.
   ///
@@ -74,7 +75,7 @@ public enum ArrayExchange {
   private static func tensor(_ array: NpyArray, as type: TensorType, name: String) throws(Diagnostic) -> Tensor {
     let plain = element(of: array.code)
     let element = type.element == .unknown ? plain : type.element
-    guard let element, numpyCode(element) == array.code else {
+    guard let element, numpyCode(element) == array.code || rawCode(element) == array.code else {
       throw Diagnostic(
         .invalid, "the model takes numbers of type \(type.element.rawValue), but the array's type is \(array.code)",
         at: .tensor(name))
@@ -135,6 +136,15 @@ public enum ArrayExchange {
     case .c64: "c8"
     case .c128: "c16"
     case .string, .unknown: nil
+    }
+  }
+
+  /// How numpy saves arrays of a type that it does not know itself.
+  private static func rawCode(_ element: ElementType) -> String? {
+    switch element {
+    case .bf16: "V2"
+    case .f8e4m3fn, .f8e4m3fnuz, .f8e5m2, .f8e5m2fnuz, .f8e8m0, .f4e2m1, .i4, .u4, .i2, .u2: "V1"
+    case .f16, .f32, .f64, .i8, .i16, .i32, .i64, .u8, .u16, .u32, .u64, .bool, .c64, .c128, .string, .unknown: nil
     }
   }
 

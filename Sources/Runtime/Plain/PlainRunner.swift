@@ -94,6 +94,10 @@ public struct PlainRunner: Sendable {
     guard let named = namedNode(node) else {
       throw Diagnostic(.unsupported, "\(opaque.qualifiedName): prunec cannot execute this operator", at: .node(label))
     }
+    if let further = FurtherOperator(opaque) {
+      let results = try further.evaluate(FurtherCall(named, operands, label: label, limit: limits.bytes))
+      return results.map { .tensor($0) }
+    }
     var outer: [String: RuntimeValue] = [:]
     for (capture, value) in captured { outer[module[capture].name] = value }
     return try Subgraphs(runner: self, node: named, outer: outer, label: label).run(operands, &random)
