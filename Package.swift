@@ -19,6 +19,7 @@ let package = Package(
     .target(name: "TestSupport", dependencies: ["Graph", "Formats", "Passes"], path: "Tests/TestSupport", swiftSettings: strict),
     .testTarget(name: "GraphTests", dependencies: ["Graph", "TestSupport"], swiftSettings: strict),
     .testTarget(name: "FormatsTests", dependencies: ["Formats", "TestSupport"], swiftSettings: strict),
+    .testTarget(name: "RuntimeTests", dependencies: ["Runtime", "Formats", "TestSupport"], swiftSettings: strict),
     .testTarget(name: "CommandTests", dependencies: ["prunec", "TestSupport"], swiftSettings: strict),
     .testTarget(name: "PassesTests", dependencies: ["Passes", "TestSupport"], exclude: ["Cases"], swiftSettings: strict),
   ]

@@ -4,7 +4,8 @@ import Graph
 /// Inputs and outputs of a model as arrays of a file: `in.NAME` and `out.NAME`.
 ///
 /// Types that numpy lacks are written as it can: bfloat16 and the 8-bit floats by their bits (uint16, uint8), 4- and 2-bit numbers one per
-/// byte. A sequence is `NAME.len` and `NAME.0`, `NAME.1`, …; an optional that holds nothing is left out.
+/// byte. They are read so too, and as the raw bytes (`V1`, `V2`) that numpy saves of the types that libraries add to it. A sequence is
+/// `NAME.len` and `NAME.0`, `NAME.1`, …; an optional that holds nothing is left out.
 public enum ArrayExchange {
   /// Values for the inputs of a module, in order.
   ///
@@ -74,7 +75,7 @@ public enum ArrayExchange {
   private static func tensor(_ array: NpyArray, as type: TensorType, name: String) throws(Diagnostic) -> Tensor {
     let plain = element(of: array.code)
     let element = type.element == .unknown ? plain : type.element
-    guard let element, numpyCode(element) == array.code else {
+    guard let element, numpyCode(element) == array.code || rawCode(element) == array.code else {
       throw Diagnostic(
         .invalid, "the model takes numbers of type \(type.element.rawValue), but the array's type is \(array.code)",
         at: .tensor(name))
@@ -138,6 +139,15 @@ public enum ArrayExchange {
     }
   }
 
+  /// How numpy saves arrays of a type that it does not know itself.
+  private static func rawCode(_ element: ElementType) -> String? {
+    switch element {
+    case .bf16: "V2"
+    case .f8e4m3fn, .f8e4m3fnuz, .f8e5m2, .f8e5m2fnuz, .f8e8m0, .f4e2m1, .i4, .u4, .i2, .u2: "V1"
+    case .f16, .f32, .f64, .i8, .i16, .i32, .i64, .u8, .u16, .u32, .u64, .bool, .c64, .c128, .string, .unknown: nil
+    }
+  }
+
   private static func element(of code: String) -> ElementType? {
     switch code {
     case "f4": .f32
@@ -164,8 +174,11 @@ public enum RandomInputs {
   /// Values for the inputs of a module: reals normally distributed, whole numbers 0 or 1, truth values true. `extents` gives symbolic
   /// extents a length (1 where it does not say).
   ///
-  /// Throws `unsupported` for inputs that are no tensors.
-  public static func values(of module: Module, extents: [String: Int], seed: UInt64) throws(Diagnostic) -> [RuntimeValue] {
+  /// Throws `unsupported` for inputs that are no tensors, and `invalid` for inputs that take more than `limit` bytes to make up.
+  public static func values(
+    of module: Module, extents: [String: Int], seed: UInt64, limit: Int = PlainRunner.Limits().bytes
+  ) throws(Diagnostic) -> [RuntimeValue] {
+    var taken = 0
     var random = SplitMix(seed: seed)
     var values: [RuntimeValue] = []
     for input in module.inputs {
@@ -174,8 +187,17 @@ public enum RandomInputs {
         throw Diagnostic(.unsupported, "is \(type), which cannot be made up; give it with --inputs", at: .tensor(name))
       }
       let shape = type.shape.map { $0.constant ?? $0.evaluated { extents[$0] ?? 1 } ?? 1 }
-      guard let count = Tensor.count(shape), count <= 1 << 32 else {
-        throw Diagnostic(.invalid, "is \(type), too large to be made up; give it with --inputs", at: .tensor(name))
+      guard let count = Tensor.count(shape), count < Int.max / 64, let bytes = type.element.byteCount(of: count) else {
+        throw Diagnostic(
+          .invalid, "would be of shape \(shape), which no machine can hold; give smaller lengths with --dim", at: .tensor(name))
+      }
+      // Numbers are drawn in 64 bits before they get their type.
+      taken += bytes
+      guard taken + 8 * count <= limit else {
+        throw Diagnostic(
+          .invalid,
+          "would be of shape \(shape), which takes \(taken + 8 * count) bytes to make up; at most \(limit) are allowed here; "
+            + "give smaller lengths with --dim", at: .tensor(name))
       }
       let tensor =
         if type.element.isFloat {

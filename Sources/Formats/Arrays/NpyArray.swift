@@ -2,7 +2,8 @@ import Graph
 
 /// One array of numpy's .npy format (versions 1 to 3), in C order.
 public struct NpyArray: Sendable {
-  /// The type, as numpy spells it without byte order: `f4`, `i8`, `b1`, `u1`, `f2`, `c8`.
+  /// The type, as numpy spells it without byte order: `f4`, `i8`, `b1`, `u1`, `f2`, `c8`; `V1` and `V2` for bits of types that numpy
+  /// does not know.
   public let code: String
   /// Extents, outermost axis first.
   public let shape: [Int]
@@ -19,8 +20,8 @@ public struct NpyArray: Sendable {
   /// Bytes of one number; nil for types that are no plain numbers.
   private static func width(_ code: String) -> Int? {
     switch code {
-    case "b1", "i1", "u1": 1
-    case "i2", "u2", "f2": 2
+    case "b1", "i1", "u1", "V1": 1
+    case "i2", "u2", "f2", "V2": 2
     case "i4", "u4", "f4": 4
     case "i8", "u8", "f8", "c8": 8
     case "c16": 16
