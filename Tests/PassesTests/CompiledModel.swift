@@ -11,9 +11,12 @@ struct CompiledModel {
   let solution: Solution
   let plan: Plan
   var smaller: Module
+  /// The file the model came from, where it needs one to be executed.
+  private let source: NamedModel?
 
   /// Solves a module and shrinks it by the plan that is made of the solution.
-  init(_ module: Module, plan: (Solution) throws -> Plan) throws {
+  init(_ module: Module, source: NamedModel? = nil, plan: (Solution) throws -> Plan) throws {
+    self.source = source
     var compilation = Compilation(module, options: CompileOptions())
     for pass in Pipeline.solve { try pass.run(&compilation) }
     solution = try #require(compilation.solution)
@@ -54,7 +57,7 @@ struct CompiledModel {
     let extents = Dictionary(uniqueKeysWithValues: symbols.map { ($0, 2) }).merging(given) { $1 }
     let inputs = try RandomInputs.values(of: solution.module, extents: extents, seed: seed)
     return try Proof.run(
-      solution: solution, plan: plan ?? self.plan, smaller: smaller, sources: (nil, nil), inputs: inputs, threads: 1)
+      solution: solution, plan: plan ?? self.plan, smaller: smaller, sources: (source, source), inputs: inputs, threads: 1)
   }
 
   /// Takes a parameter of the smaller model anew from the original, with other kept indices on one axis than the plan's.

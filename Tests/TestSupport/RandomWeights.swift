@@ -9,11 +9,11 @@ public enum RandomWeights {
     var random = SplitMix(seed: seed &+ 0x7765_6967)
     for index in module.parameters.indices where module.parameters[index].content.isMissing {
       let content = module.parameters[index].content
-      let count = content.elementCount
+      let (count, isVector) = (content.elementCount, content.shape.count < 2)
       let tensor =
         if content.element.isFloat {
           Tensor(
-            reals: (0..<count).map { _ in content.shape.count < 2 ? 0.5 + random.unit() : 0.5 * random.normal() },
+            reals: (0..<count).map { _ in isVector ? 0.5 + random.unit() : 0.5 * random.normal() },
             content.element,
             content.shape)
         } else if content.element == .bool {
