@@ -21,6 +21,7 @@ struct RunVerb {
     if let turns = try invocation.number(.maxIterations, least: 1) { limits.iterations = turns }
     let seed = UInt64(try invocation.number(.seed, least: 0) ?? 0)
     let inputs = try ModelInputs.read(invocation, file, seed: seed)
+    try printStages(file, inputs)
     let outputs: [RuntimeValue]
     do throws(Diagnostic) {
       let session = Session(
@@ -40,6 +41,28 @@ struct RunVerb {
       table.add([Wording.name(file.module[output].name), value.summary] + Self.figures(value))
     }
     try console.report(table.lines.joined(separator: "\n") + "\n")
+  }
+
+  /// `--print-after`: the graph as it is made ready for these inputs.
+  private func printStages(_ file: ModelFile, _ inputs: [RuntimeValue]) throws(Diagnostic) {
+    guard let wanted = invocation.text(.printAfter) else { return }
+    let names = Lowering.stages.map(\.name)
+    guard wanted == "all" || names.contains(wanted) else {
+      throw Diagnostic(
+        .usage, "--print-after \(wanted): no such pass when a model is run; they are \(names.joined(separator: ", "))")
+    }
+    var text = ""
+    do throws(Diagnostic) {
+      let types = zip(file.module.inputs, inputs).map { $1.tensor?.type ?? .unranked(file.module[$0].type.element) }
+      _ = try Lowering.lower(file.module, inputs: types) { pass, module in
+        if wanted == "all" || wanted == pass.name {
+          text += "// after \(pass.name): \(pass.summary)\n" + ModulePrinter.print(module, options: .names) + "\n"
+        }
+      }
+    } catch {
+      throw error.inFile(file.path)
+    }
+    try console.report(text)
   }
 
   /// Runs a few times, and shows where the time goes.
