@@ -42,6 +42,42 @@ PK_INLINE uint16_t pk_half_from_float(float value) {
   return (uint16_t)(sign | ((number.bits - ((127 - 15) << 23)) >> 13));
 }
 
+/// The registers that a chain names.
+PK_INLINE size_t pk_chain_registers(const pk_chain *chain) {
+  size_t count = chain->operand_count > 0 ? chain->operand_count : 1;
+  for (size_t i = 0; i < chain->instruction_count; i++)
+    if (chain->instructions[i].to >= count) count = (size_t)chain->instructions[i].to + 1;
+  return count;
+}
+
+/// The floats of one register in a block, such that all of them stay in the L1 cache: a multiple of 16.
+PK_INLINE size_t pk_chain_block(size_t registers) {
+  const size_t count = 8192 / registers / 16 * 16;
+  return count > 1024 ? 1024 : count;
+}
+
+/// Between registers: whole vectors may be stored at the end of one, and equal places do not share a set of the cache.
+enum { PK_CHAIN_SLOT_GAP = 16 };
+
+/// How a copy's last two axes, a plane of rows and columns, are gone over.
+typedef enum pk_copy_way {
+  PK_COPY_RUNS,   // columns are contiguous on both sides
+  PK_COPY_TILES,  // columns are contiguous in the result, rows in the source
+  PK_COPY_ELEMENTS,
+} pk_copy_way;
+
+/// A copy as planes, each divided into pieces of up to rows_per_piece × columns_per_piece; pieces are counted row-major.
+typedef struct pk_copy_plan {
+  pk_copy_way way;
+  size_t outer_rank;  // axes before the plane
+  size_t planes, rows, columns;
+  ptrdiff_t from_row, from_column, to_row, to_column;  // strides in elements
+  size_t rows_per_piece, columns_per_piece;
+  size_t row_pieces, column_pieces;
+} pk_copy_plan;
+
+pk_copy_plan pk_plan_copy(const pk_copy *copy);
+
 typedef struct pk_kernels {
   size_t panel_columns;
   double (*peak_operations)(size_t repeats);
@@ -57,6 +93,9 @@ typedef struct pk_kernels {
   void (*unary_run)(pk_unary, float, float, const float *, float *, size_t);
   size_t (*attention_scratch_size)(const pk_attention *);
   void (*attention_run)(const pk_attention *, size_t, size_t, float *);
+
+  void (*chain_run)(const pk_chain *, size_t, size_t, float *);
+  void (*copy_run)(const pk_copy *, size_t, size_t);
 } pk_kernels;
 
 extern const pk_kernels pk_kernels_portable;

@@ -155,3 +155,9 @@ size_t pk_attention_scratch_size(const pk_attention *attention) { return active(
 void pk_attention_run(const pk_attention *attention, size_t first_query, size_t end_query, float *scratch) {
   active()->attention_run(attention, first_query, end_query, scratch);
 }
+
+void pk_chain_run(const pk_chain *chain, size_t first, size_t end, float *scratch) {
+  active()->chain_run(chain, first, end, scratch);
+}
+
+void pk_copy_run(const pk_copy *copy, size_t first_piece, size_t end_piece) { active()->copy_run(copy, first_piece, end_piece); }

@@ -56,3 +56,26 @@ PK_INLINE vf sum_of_quads(const vf *quads) {
   const __m256 a = (__m256)quads[0], b = (__m256)quads[1];
   return (vf)_mm256_add_ps(_mm256_permute2f128_ps(a, b, 0x20), _mm256_permute2f128_ps(a, b, 0x31));
 }
+
+/// Turns LANES rows into LANES columns.
+PK_INLINE void vf_transpose(vf *rows) {
+  __m256d pairs[8];
+#pragma clang loop unroll(full)
+  for (int i = 0; i < 8; i += 2) {
+    pairs[i] = _mm256_castps_pd(_mm256_unpacklo_ps((__m256)rows[i], (__m256)rows[i + 1]));
+    pairs[i + 1] = _mm256_castps_pd(_mm256_unpackhi_ps((__m256)rows[i], (__m256)rows[i + 1]));
+  }
+  __m256 fours[8];
+#pragma clang loop unroll(full)
+  for (int i = 0; i < 8; i += 4)
+#pragma clang loop unroll(full)
+    for (int half = 0; half < 2; half++) {
+      fours[i + 2 * half] = _mm256_castpd_ps(_mm256_unpacklo_pd(pairs[i + half], pairs[i + half + 2]));
+      fours[i + 2 * half + 1] = _mm256_castpd_ps(_mm256_unpackhi_pd(pairs[i + half], pairs[i + half + 2]));
+    }
+#pragma clang loop unroll(full)
+  for (int i = 0; i < 4; i++) {
+    rows[i] = (vf)_mm256_permute2f128_ps(fours[i], fours[i + 4], 0x20);
+    rows[i + 4] = (vf)_mm256_permute2f128_ps(fours[i], fours[i + 4], 0x31);
+  }
+}

@@ -62,3 +62,19 @@ PK_INLINE vf sum_of_quads(const vf *quads) {
   const __m512 cd = _mm512_add_ps(_mm512_shuffle_f32x4(c, d, 0x44), _mm512_shuffle_f32x4(c, d, 0xee));
   return (vf)_mm512_add_ps(_mm512_shuffle_f32x4(ab, cd, 0x88), _mm512_shuffle_f32x4(ab, cd, 0xdd));
 }
+
+/// Turns LANES rows into LANES columns: four rounds of shuffling the first half of the rows with the second.
+PK_INLINE void vf_transpose(vf *rows) {
+  const __m512i low = _mm512_setr_epi32(0, 16, 1, 17, 2, 18, 3, 19, 4, 20, 5, 21, 6, 22, 7, 23);
+  const __m512i high = _mm512_setr_epi32(8, 24, 9, 25, 10, 26, 11, 27, 12, 28, 13, 29, 14, 30, 15, 31);
+  vf other[16];
+#pragma clang loop unroll(full)
+  for (int round = 0; round < 4; round++) {
+    vf *from = round % 2 == 0 ? rows : other, *to = round % 2 == 0 ? other : rows;
+#pragma clang loop unroll(full)
+    for (int i = 0; i < 8; i++) {
+      to[2 * i] = (vf)_mm512_permutex2var_ps((__m512)from[i], low, (__m512)from[i + 8]);
+      to[2 * i + 1] = (vf)_mm512_permutex2var_ps((__m512)from[i], high, (__m512)from[i + 8]);
+    }
+  }
+}

@@ -7,4 +7,7 @@
 #include "convolution.h"
 #include "pooling.h"
 #include "attention.h"
+#include "elements.h"
+#include "chain.h"
+#include "copy.h"
 #include "table.h"

@@ -8,4 +8,5 @@
     .pack_convolution = pack_convolution, .convolution_scratch_size = convolution_scratch_size, \
     .convolution_run = convolution_run, .pooling_run = pooling_run, \
     .attention_scratch_size = attention_scratch_size, .attention_run = attention_run, \
+    .chain_run = chain_run, .copy_run = copy_pieces, \
   }

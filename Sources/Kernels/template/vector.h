@@ -7,6 +7,9 @@ PK_INLINE size_t quotient_up(size_t a, size_t b) { return a / b + (a % b != 0); 
 PK_INLINE vf vf_absolute(vf a) { return (vf)((vi)a & 0x7fffffff); }
 /// The magnitude of a with the sign of b.
 PK_INLINE vf vf_with_sign(vf a, vf b) { return (vf)(((vi)a & 0x7fffffff) | ((vi)b & (int32_t)0x80000000)); }
+/// The greater and the lesser of two; NaN where one is.
+PK_INLINE vf vf_greater(vf a, vf b) { return vf_select(a == a, vf_max(a, b), a); }
+PK_INLINE vf vf_lesser(vf a, vf b) { return vf_select(a == a, vf_min(a, b), a); }
 PK_INLINE vf vf_clip(vf a, vf low, vf high) { return vf_min(high, vf_max(low, a)); }
 
 /// The sum of all lanes, halves first.
