@@ -91,9 +91,10 @@ typedef struct pk_kernels {
   void (*convolution_run)(const pk_convolution *, size_t, size_t, size_t, size_t, float *);
   void (*pooling_run)(const pk_pooling *, size_t, size_t);
   void (*unary_run)(pk_unary, float, float, const float *, float *, size_t);
-  void (*chain_run)(const pk_chain *, size_t, size_t, float *);
   size_t (*attention_scratch_size)(const pk_attention *);
   void (*attention_run)(const pk_attention *, size_t, size_t, float *);
+
+  void (*chain_run)(const pk_chain *, size_t, size_t, float *);
   void (*copy_run)(const pk_copy *, size_t, size_t);
 } pk_kernels;
 

@@ -150,14 +150,14 @@ void pk_pooling_run(const pk_pooling *pooling, size_t first_pixel, size_t end_pi
   active()->pooling_run(pooling, first_pixel, end_pixel);
 }
 
-void pk_chain_run(const pk_chain *chain, size_t first, size_t end, float *scratch) {
-  active()->chain_run(chain, first, end, scratch);
-}
-
 size_t pk_attention_scratch_size(const pk_attention *attention) { return active()->attention_scratch_size(attention); }
 
 void pk_attention_run(const pk_attention *attention, size_t first_query, size_t end_query, float *scratch) {
   active()->attention_run(attention, first_query, end_query, scratch);
+}
+
+void pk_chain_run(const pk_chain *chain, size_t first, size_t end, float *scratch) {
+  active()->chain_run(chain, first, end, scratch);
 }
 
 void pk_copy_run(const pk_copy *copy, size_t first_piece, size_t end_piece) { active()->copy_run(copy, first_piece, end_piece); }

@@ -84,6 +84,7 @@ PK_INLINE vf join_low(vf a, vf b) { return __builtin_shufflevector(a, b, 0, 1, 4
 PK_INLINE vf join_high(vf a, vf b) { return __builtin_shufflevector(a, b, 2, 3, 6, 7); }
 /// Quad g is the sum of the quads of quads[g].
 PK_INLINE vf sum_of_quads(const vf *quads) { return quads[0]; }
+
 /// Turns LANES rows into LANES columns.
 PK_INLINE void vf_transpose(vf *rows) {
   const vf first = __builtin_shufflevector(rows[0], rows[2], 0, 4, 1, 5), second = __builtin_shufflevector(rows[0], rows[2], 2, 6, 3, 7);

@@ -5,7 +5,7 @@
 enum {
   ATTENTION_KEYS = 256,              // keys per block: their scores stay in the L1 cache
   ATTENTION_QUERY_FLOATS = 32 * 1024,  // of packed queries that share a block of keys
-  FEW_QUERIES = LANES / 4,           // whole problems of so few queries would waste most lanes
+  FEW_QUERIES = LANES / 4,           // so few queries that remain of whole vectors would waste most lanes: they go one by one
   FEW_QUERY_KEYS = 512,              // keys per block for them
 };
 
@@ -34,8 +34,8 @@ PK_INLINE attention_plan plan_of_attention(const pk_attention *p) {
 }
 
 static size_t attention_scratch_size(const pk_attention *p) {
-  if (p->queries <= FEW_QUERIES) return least(p->keys, FEW_QUERY_KEYS) + LANES + 16;
-  return plan_of_attention(p).size;
+  const size_t few = least(p->keys, FEW_QUERY_KEYS) + LANES + 16, all = p->queries <= FEW_QUERIES ? 0 : plan_of_attention(p).size;
+  return few > all ? few : all;
 }
 
 /// The scratch from its first whole cache line.
@@ -58,10 +58,9 @@ PK_INLINE void load_four_columns(const float *from, size_t row_stride, const boo
     for (int i = 0; i < 4; i++) rows[i] = load_quads(from + (size_t)i * row_stride, 4 * row_stride);
   } else {
     float quads[4][LANES];
-    for (size_t lane = 0; lane < LANES; lane++) {
-      const float *row = from + least(lane, last) * row_stride;
-      for (size_t i = 0; i < 4; i++) quads[lane % 4][lane / 4 * 4 + i] = row[i];
-    }
+#pragma clang loop unroll(full)
+    for (size_t lane = 0; lane < LANES; lane++)
+      __builtin_memcpy(&quads[lane % 4][lane / 4 * 4], from + least(lane, last) * row_stride, 4 * sizeof(float));
     for (int i = 0; i < 4; i++) rows[i] = load(quads[i]);
   }
   const vf low = interleave_low(rows[0], rows[1]), low_after = interleave_low(rows[2], rows[3]);
@@ -91,7 +90,7 @@ PK_INLINE void pack_query_vector(const bool whole, const pk_attention *p, size_t
 }
 
 /// Packs queries [first, first + count) of one panel, scaled, one per lane; lanes beyond repeat the last.
-static void pack_queries(const pk_attention *p, size_t first, size_t count, float *to) {
+static __attribute__((noinline)) void pack_queries(const pk_attention *p, size_t first, size_t count, float *to) {
   const size_t width = quotient_up(count, LANES) * LANES;
   for (size_t lane = 0; lane < count; lane += LANES) {
     if (lane + LANES <= count)
@@ -185,7 +184,7 @@ static void mask_unseen_keys(const pk_attention *p, size_t query, size_t first_k
 
 /// Turns scores of one vector of queries into weights, and brings their greatest scores and totals up to date; `factors` is what the
 /// results so far are to be multiplied by.
-PK_INLINE void weigh_keys(size_t keys, float *scores, size_t width, bool first, float *greatest, float *totals, float *factors) {
+static __attribute__((noinline)) void weigh_keys(size_t keys, float *scores, size_t width, bool first, float *greatest, float *totals, float *factors) {
   vf g0 = -__builtin_inff(), g1 = g0, g2 = g0, g3 = g0;
   size_t j = 0;
   for (; j + 4 <= keys; j += 4) {
@@ -511,7 +510,7 @@ static void few_values(
   }
 }
 
-static void attend_from_one(const pk_attention *p, size_t query, float *weights) {
+static __attribute__((noinline)) void attend_from_one(const pk_attention *p, size_t query, float *weights) {
   const size_t seen = keys_seen(p, query);
   float greatest = -__builtin_inff(), total = 0;
   size_t first_key = 0;
@@ -558,12 +557,13 @@ static void attention_run(const pk_attention *p, size_t first_query, size_t end_
     return;
   }
   scratch = aligned_scratch(scratch);
-  if (p->queries <= FEW_QUERIES) {
-    for (size_t query = first_query; query < end_query; query++) attend_from_one(p, query, scratch);
-    return;
+  const size_t remaining = p->queries % LANES, first_of_few = p->queries - (remaining <= FEW_QUERIES ? remaining : 0);
+  if (first_query < first_of_few) {
+    const attention_plan plan = plan_of_attention(p);
+    const size_t step = plan.block_panels * PANEL_COLUMNS, end = least(end_query, first_of_few);
+    for (size_t query = first_query; query < end; query += step)
+      run_attention_block(p, &plan, query, least(end, query + step), scratch);
   }
-  const attention_plan plan = plan_of_attention(p);
-  const size_t step = plan.block_panels * PANEL_COLUMNS;
-  for (size_t query = first_query; query < end_query; query += step)
-    run_attention_block(p, &plan, query, least(end_query, query + step), scratch);
+  for (size_t query = first_query < first_of_few ? first_of_few : first_query; query < end_query; query++)
+    attend_from_one(p, query, scratch);
 }

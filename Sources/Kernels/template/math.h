@@ -23,8 +23,19 @@ PK_INLINE vf vf_exp_in_range(vf x) {
   return vf_scale_in_range(exp_of_reduced(x, n), n);
 }
 
-/// e^x for x ≤ 0 (or NaN): results below 2⁻¹²⁵ may be flushed to 0.
-PK_INLINE vf vf_exp_negative(vf x) { return vf_select(x < -87.0f, (vf)0, vf_exp_in_range(vf_max((vf)-87.0f, x))); }
+/// e^x for x ≤ 0 (or NaN), 2 ulp; 0 below -87. e⁰ is 1 exactly.
+PK_INLINE vf vf_exp_negative(vf x) {
+  const vf bounded = vf_max((vf)-87.0f, x);
+  // Adding 1.5 · 2²³ + 127 rounds to whole n and leaves 2ⁿ's exponent field in the last bits.
+  const vf shifted = vf_fma(bounded, (vf)1.44269504f, (vf)12583039.0f), n = shifted - 12583039.0f;
+  const vf scale = (vf)((vi)shifted << 23);
+  const vf r = vf_fma(n, (vf)-1.4286068203094173e-06f, vf_fma(n, (vf)-0.693145751953125f, bounded));
+  vf p = vf_fma((vf)8.290209807e-03f, r, (vf)4.189849645e-02f);
+  p = vf_fma(p, r, (vf)1.666764170e-01f);
+  p = vf_fma(p, r, (vf)4.999914467e-01f);
+  p = vf_fma(p, r, (vf)9.999997020e-01f);
+  return vf_select(x < -87.0f, (vf)0, vf_fma(p, r, (vf)1.0f) * scale);
+}
 
 /// log(1 + f) − f for f in [√½ − 1, √2 − 1].
 PK_INLINE vf log_remainder(vf f) {
