@@ -1,7 +1,8 @@
 // The vector primitives in the compiler's own vector notation: 4 floats, for any machine; a product and a sum round separately.
+#define LANES_LIMIT 4
 #define TILE_ROWS_LIMIT 4
 #define PANEL_VECTORS_LIMIT 2
-enum { LANES = 4, PANEL_VECTORS = PANEL_VECTORS_LIMIT, TILE_ROWS = TILE_ROWS_LIMIT };
+enum { LANES = LANES_LIMIT, PANEL_VECTORS = PANEL_VECTORS_LIMIT, TILE_ROWS = TILE_ROWS_LIMIT };
 typedef float vf __attribute__((ext_vector_type(4)));
 typedef int32_t vi __attribute__((ext_vector_type(4)));
 typedef uint16_t vh __attribute__((ext_vector_type(4)));

@@ -10,4 +10,5 @@
 #include "elements.h"
 #include "chain.h"
 #include "copy.h"
+#include "rows.h"
 #include "table.h"

@@ -12,21 +12,29 @@ PK_INLINE vf vf_greater(vf a, vf b) { return vf_select(a == a, vf_max(a, b), a);
 PK_INLINE vf vf_lesser(vf a, vf b) { return vf_select(a == a, vf_min(a, b), a); }
 PK_INLINE vf vf_clip(vf a, vf low, vf high) { return vf_min(high, vf_max(low, a)); }
 
-/// The sum of all lanes, halves first.
-PK_INLINE float vf_sum(vf a) {
-  float lanes[LANES];
-  store(lanes, a);
-  for (int half = LANES / 2; half > 0; half /= 2)
-    for (int lane = 0; lane < half; lane++) lanes[lane] += lanes[lane + half];
-  return lanes[0];
-}
+#if LANES_LIMIT == 16
+#define VF_FOLD(combine, a) VF_FOLD_8(combine, combine((a).lo, (a).hi))
+#elif LANES_LIMIT == 8
+#define VF_FOLD(combine, a) VF_FOLD_8(combine, a)
+#else
+#define VF_FOLD(combine, a) VF_FOLD_4(combine, a)
+#endif
+#define VF_FOLD_8(combine, a) VF_FOLD_4(combine, combine((a).lo, (a).hi))
+#define VF_FOLD_4(combine, a) VF_FOLD_2(combine, combine((a).lo, (a).hi))
+#define VF_FOLD_2(combine, a) combine((a).lo, (a).hi)
 
-PK_INLINE float vf_greatest(vf a) {
-  float lanes[LANES];
-  store(lanes, a);
-  for (int half = LANES / 2; half > 0; half /= 2)
-    for (int lane = 0; lane < half; lane++) lanes[lane] = lanes[lane] > lanes[lane + half] ? lanes[lane] : lanes[lane + half];
-  return lanes[0];
+/// The sum of all lanes, halves first.
+#define VF_SUM(a, b) ((a) + (b))
+PK_INLINE float vf_sum(vf a) { return VF_FOLD(VF_SUM, a); }
+
+#define VF_GREATEST(a, b) ((a) > (b) ? (a) : (b))
+PK_INLINE float vf_greatest(vf a) { return VF_FOLD(VF_GREATEST, a); }
+
+/// True in the first `count` lanes.
+PK_INLINE vi first_lanes(size_t count) {
+  vi lanes = 0;
+  for (int lane = 0; lane < LANES; lane++) lanes[lane] = lane;
+  return lanes < (int32_t)least(count, LANES);
 }
 
 /// Copies `count` floats; for short runs, where memcpy's call costs.
