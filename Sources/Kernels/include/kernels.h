@@ -337,6 +337,7 @@ typedef enum pk_reduction_kind {
 } pk_reduction_kind;
 
 /// to[outer][inner] = the reduction of from[outer][0..<count][inner]; the inner numbers are contiguous in both, in `to` all are.
+/// A count of 0 gives what changes nothing: 0, 1, −∞ or ∞; as a mean NaN.
 typedef struct pk_reduction {
   pk_reduction_kind kind;
   size_t count, inner;

@@ -10,4 +10,5 @@
 #include "chain.h"
 #include "copy.h"
 #include "rows.h"
+#include "reduction.h"
 #include "table.h"

@@ -8,5 +8,5 @@
     .pack_convolution = pack_convolution, .convolution_scratch_size = convolution_scratch_size, \
     .convolution_run = convolution_run, .pooling_run = pooling_run, \
     .chain_run = chain_run, .copy_run = copy_pieces, \
-    .softmax_run = softmax_run, .layer_norm_run = layer_norm_run, \
+    .softmax_run = softmax_run, .layer_norm_run = layer_norm_run, .reduction_run = reduction_run, \
   }
