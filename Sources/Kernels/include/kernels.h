@@ -311,7 +311,8 @@ typedef struct pk_layer_norm {
 void pk_layer_norm_run(const pk_layer_norm *norm, size_t first_row, size_t end_row);
 
 /// Normalisation of groups of channels of one image, channels last: mean and variance over the pixels and channels of each group (one
-/// channel per group: instance normalisation); then scale and offset per channel, and an activation (NONE, RELU, SILU; others as they come).
+/// channel per group: instance normalisation); then scale and offset per channel, and an activation that has no numbers of its own. `to`
+/// may be `from`, with its stride.
 typedef struct pk_group_norm {
   size_t pixels, channels, groups;
   const float *from;

@@ -11,4 +11,5 @@
 #include "copy.h"
 #include "rows.h"
 #include "reduction.h"
+#include "group_norm.h"
 #include "table.h"
