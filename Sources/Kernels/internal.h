@@ -98,6 +98,8 @@ typedef struct pk_kernels {
   void (*copy_run)(const pk_copy *, size_t, size_t);
   void (*softmax_run)(const pk_softmax *, size_t, size_t);
   void (*layer_norm_run)(const pk_layer_norm *, size_t, size_t);
+  void (*group_norm_run)(const pk_group_norm *, size_t, size_t);
+  void (*reduction_run)(const pk_reduction *, size_t, size_t, size_t, size_t);
 } pk_kernels;
 
 extern const pk_kernels pk_kernels_portable;

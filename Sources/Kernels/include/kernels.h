@@ -311,7 +311,8 @@ typedef struct pk_layer_norm {
 void pk_layer_norm_run(const pk_layer_norm *norm, size_t first_row, size_t end_row);
 
 /// Normalisation of groups of channels of one image, channels last: mean and variance over the pixels and channels of each group (one
-/// channel per group: instance normalisation); then scale and offset per channel, and an activation (NONE, RELU, SILU; others as they come).
+/// channel per group: instance normalisation); then scale and offset per channel, and an activation that has no numbers of its own. `to`
+/// may be `from`, with its stride.
 typedef struct pk_group_norm {
   size_t pixels, channels, groups;
   const float *from;
@@ -337,6 +338,7 @@ typedef enum pk_reduction_kind {
 } pk_reduction_kind;
 
 /// to[outer][inner] = the reduction of from[outer][0..<count][inner]; the inner numbers are contiguous in both, in `to` all are.
+/// A count of 0 gives what changes nothing: 0, 1, −∞ or ∞; as a mean NaN.
 typedef struct pk_reduction {
   pk_reduction_kind kind;
   size_t count, inner;

@@ -11,4 +11,6 @@
 #include "chain.h"
 #include "copy.h"
 #include "rows.h"
+#include "reduction.h"
+#include "group_norm.h"
 #include "table.h"

@@ -12,23 +12,26 @@ PK_INLINE vf vf_greater(vf a, vf b) { return vf_select(a == a, vf_max(a, b), a);
 PK_INLINE vf vf_lesser(vf a, vf b) { return vf_select(a == a, vf_min(a, b), a); }
 PK_INLINE vf vf_clip(vf a, vf low, vf high) { return vf_min(high, vf_max(low, a)); }
 
+/// Combines all lanes into one number, halves first.
+#define VF_FOLD_2(combine, a) ({ const __auto_type pair = (a); combine(pair.lo, pair.hi); })
+#define VF_FOLD_4(combine, a) ({ const __auto_type four = (a); VF_FOLD_2(combine, combine(four.lo, four.hi)); })
+#define VF_FOLD_8(combine, a) ({ const __auto_type eight = (a); VF_FOLD_4(combine, combine(eight.lo, eight.hi)); })
+#define VF_FOLD_16(combine, a) ({ const __auto_type sixteen = (a); VF_FOLD_8(combine, combine(sixteen.lo, sixteen.hi)); })
 #if LANES_LIMIT == 16
-#define VF_FOLD(combine, a) VF_FOLD_8(combine, combine((a).lo, (a).hi))
+#define VF_FOLD VF_FOLD_16
 #elif LANES_LIMIT == 8
-#define VF_FOLD(combine, a) VF_FOLD_8(combine, a)
+#define VF_FOLD VF_FOLD_8
 #else
-#define VF_FOLD(combine, a) VF_FOLD_4(combine, a)
+#define VF_FOLD VF_FOLD_4
 #endif
-#define VF_FOLD_8(combine, a) VF_FOLD_4(combine, combine((a).lo, (a).hi))
-#define VF_FOLD_4(combine, a) VF_FOLD_2(combine, combine((a).lo, (a).hi))
-#define VF_FOLD_2(combine, a) combine((a).lo, (a).hi)
+#define SUM_OF_TWO(a, b) ((a) + (b))
+#define PRODUCT_OF_TWO(a, b) ((a) * (b))
+#define GREATEST_OF_TWO(a, b) ((a) > (b) ? (a) : (b))
+#define GREATER_OR_NAN_OF_TWO(a, b) ((((a) > (b)) | ((a) != (a))) ? (a) : (b))
+#define LESSER_OR_NAN_OF_TWO(a, b) ((((a) < (b)) | ((a) != (a))) ? (a) : (b))
 
-/// The sum of all lanes, halves first.
-#define VF_SUM(a, b) ((a) + (b))
-PK_INLINE float vf_sum(vf a) { return VF_FOLD(VF_SUM, a); }
-
-#define VF_GREATEST(a, b) ((a) > (b) ? (a) : (b))
-PK_INLINE float vf_greatest(vf a) { return VF_FOLD(VF_GREATEST, a); }
+PK_INLINE float vf_sum(vf a) { return VF_FOLD(SUM_OF_TWO, a); }
+PK_INLINE float vf_greatest(vf a) { return VF_FOLD(GREATEST_OF_TWO, a); }
 
 /// True in the first `count` lanes.
 PK_INLINE vi first_lanes(size_t count) {
