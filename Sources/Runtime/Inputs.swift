@@ -40,34 +40,44 @@ public enum ArrayExchange {
         }
         values.append(.sequence(tensors, tensors.first?.element ?? .f32))
       } else if type.isRanked {
-        let given = named.keys.sorted().prefix(5).joined(separator: ", ")
-        throw Diagnostic(
-          .invalid, "no input \(prefix)\(name) is given" + (given.isEmpty ? "" : " (there are \(given))"), at: .tensor(name))
+        throw missing(name, arrays.map(\.name), prefix)
       } else {
         values.append(.absent)
       }
     }
     if let unknown = named.keys.filter({ !used.contains($0) }).min() {
       let names = module.inputs.map { module[$0].name }.joined(separator: ", ")
-      throw Diagnostic(.invalid, "\(prefix)\(unknown) is given, but the model has no such input; it takes \(names)")
+      throw Diagnostic(
+        .invalid,
+        "\(prefix)\(unknown) is given, but the model has no such input; "
+          + (names.isEmpty ? "it takes none" : "it takes \(names)"))
     }
     return values
+  }
+
+  private static func missing(_ name: String, _ given: [String], _ prefix: String) -> Diagnostic {
+    let listed = given.sorted().prefix(5).joined(separator: ", ")
+    let found =
+      given.isEmpty ? "the file holds no arrays" : given.contains(name) ? "rename \(name) to it" : "the file holds \(listed)"
+    return Diagnostic(.invalid, "the input is missing: there is no array \(prefix)\(name); \(found)", at: .tensor(name))
   }
 
   private static func check(
     _ tensor: Tensor, against type: TensorType, name: String, _ symbols: inout [String: Int]
   ) throws(Diagnostic) {
     guard type.isRanked else { return }
-    let fits =
-      tensor.rank == type.rank
-      && zip(type.shape, tensor.shape).allSatisfy { extent, number in
-        if let constant = extent.constant { return constant == number }
-        guard extent.symbols == ["\(extent)"] else { return true }
-        defer { symbols["\(extent)"] = symbols["\(extent)"] ?? number }
-        return (symbols["\(extent)"] ?? number) == number
+    func failure(_ reason: String = "") -> Diagnostic {
+      Diagnostic(.invalid, "the model takes \(type), but an array of \(tensor.type) is given\(reason)", at: .tensor(name))
+    }
+    guard tensor.rank == type.rank else { throw failure() }
+    for (extent, number) in zip(type.shape, tensor.shape) {
+      if let constant = extent.constant {
+        guard constant == number else { throw failure() }
+      } else if extent.symbols == ["\(extent)"] {
+        let known = symbols["\(extent)"] ?? number
+        guard known == number else { throw failure(", and \(extent) is \(known) in an input before it") }
+        symbols["\(extent)"] = number
       }
-    guard fits else {
-      throw Diagnostic(.invalid, "the model takes \(type), but an array of \(tensor.type) is given", at: .tensor(name))
     }
   }
 
@@ -76,9 +86,12 @@ public enum ArrayExchange {
     let plain = element(of: array.code)
     let element = type.element == .unknown ? plain : type.element
     guard let element, numpyCode(element) == array.code || rawCode(element) == array.code else {
+      let given = plain.map { TensorType($0, array.shape.map { Extent($0) }).description } ?? "raw bytes"
+      let wanted = numpyCode(type.element).flatMap(numpyName)
       throw Diagnostic(
-        .invalid, "the model takes numbers of type \(type.element.rawValue), but the array's type is \(array.code)",
-        at: .tensor(name))
+        .invalid,
+        "the model takes \(type), but an array of \(given) is given"
+          + (wanted.map { "; convert it with .astype('\($0)')" } ?? ""), at: .tensor(name))
     }
     if let bits = element.bits, bits < 8 {
       let codes = Tensor(wholes: array.data.numbers(as: Int8.self).map(Int.init), element == .f4e2m1 ? .u4 : element, array.shape)
@@ -117,6 +130,27 @@ public enum ArrayExchange {
       return NpyArray(code: code, shape: tensor.shape, data: TensorData(codes.map { UInt8(truncatingIfNeeded: $0) }))
     }
     return NpyArray(code: code, shape: tensor.shape, data: tensor.data)
+  }
+
+  /// What numpy calls a type.
+  private static func numpyName(_ code: String) -> String? {
+    switch code {
+    case "f2": "float16"
+    case "f4": "float32"
+    case "f8": "float64"
+    case "i1": "int8"
+    case "i2": "int16"
+    case "i4": "int32"
+    case "i8": "int64"
+    case "u1": "uint8"
+    case "u2": "uint16"
+    case "u4": "uint32"
+    case "u8": "uint64"
+    case "b1": "bool"
+    case "c8": "complex64"
+    case "c16": "complex128"
+    case _: nil
+    }
   }
 
   private static func numpyCode(_ element: ElementType) -> String? {

@@ -79,7 +79,9 @@ struct RunVerb {
   private static func figures(_ value: RuntimeValue) -> [String] {
     guard let tensor = value.tensor, tensor.count > 0 else { return ["", "", ""] }
     let numbers = tensor.reals
-    guard let least = numbers.min(), let largest = numbers.max() else { return ["", "", ""] }
+    // What is no number shows in the mean alone.
+    let least = numbers.reduce(Double.nan) { $1 < $0 || $0.isNaN ? $1 : $0 }
+    let largest = numbers.reduce(Double.nan) { $1 > $0 || $0.isNaN ? $1 : $0 }
     return [least, numbers.reduce(0, +) / Double(numbers.count), largest].map { String(format: "%.5g", $0) }
   }
 }
@@ -94,7 +96,10 @@ enum ModelInputs {
         throw error.inFile(file.path)
       }
     }
-    let arrays = try NpzFile.read(path)
+    if let text = invocation.texts(.dimension).first {
+      throw Diagnostic(.usage, "--dim \(text): lengths follow from the arrays of --inputs; give one or the other")
+    }
+    let arrays = try NpzFile.read(path, limit: PlainRunner.Limits().bytes)
     do throws(Diagnostic) {
       return try ArrayExchange.inputs(of: file.module, from: arrays)
     } catch {

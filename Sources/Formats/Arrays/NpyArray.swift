@@ -45,14 +45,17 @@ public struct NpyArray: Sendable {
     let header = Header(String(decoding: bytes[start..<start + length], as: UTF8.self))
     guard let description = header.text("descr"), let isFortran = header.word("fortran_order"),
       let shape = header.numbers("shape")
-    else { throw failure("has a header that cannot be read") }
+    else { throw failure("has a structured type or a damaged header; save plain numbers") }
     guard description.first.map({ "<>|=".contains($0) }) == true else {
       throw failure("has the type '\(description)'", .unsupported)
     }
     let code = String(description.dropFirst())
     if code.hasPrefix("O") { throw failure("holds Python objects, which are never loaded", .unsupported) }
+    if code.hasPrefix("U") || code.hasPrefix("S") {
+      throw failure("holds strings, which prunec cannot compute with", .unsupported)
+    }
     guard let width = Self.width(code) else {
-      throw failure("holds numbers of type '\(description)', which prunec cannot read", .unsupported)
+      throw failure("is of type '\(description)', which prunec cannot read; convert it with .astype", .unsupported)
     }
     guard let count = Tensor.count(shape), !count.multipliedReportingOverflow(by: width).overflow,
       bytes.count - start - length == count * width

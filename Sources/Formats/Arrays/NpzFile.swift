@@ -60,7 +60,13 @@ public enum NpzFile {
 
   /// The entries that the directory at the end of the archive lists.
   private static func directory(_ bytes: UnsafeRawBufferPointer) throws(Diagnostic) -> [Entry] {
-    guard bytes.count >= 22, try number(bytes, 0, 2) == 0x4B50 else { throw damaged("it does not begin like a zip file") }
+    guard !bytes.isEmpty else { throw Diagnostic(.invalid, "is empty; make it with numpy.savez") }
+    guard !bytes.starts(with: [0x93] + Array("NUMPY".utf8)) else {
+      throw Diagnostic(.invalid, "is a single .npy array; make an .npz archive of named arrays with numpy.savez")
+    }
+    guard bytes.count >= 22, try number(bytes, 0, 2) == 0x4B50 else {
+      throw Diagnostic(.invalid, "is no .npz archive; make one with numpy.savez")
+    }
     var end = bytes.count - 22
     while try number(bytes, end, 4) != 0x0605_4B50 {
       end -= 1
