@@ -48,7 +48,7 @@ struct MaskedGraph {
 
   private func isFloat(_ value: ValueID) -> Bool { solution.inferred.types[value.index].element.isFloat }
 
-  private func extent(_ value: ValueID, _ axis: Int) -> Int? { solution.inferred.types[value.index].shape[axis].constant }
+  private func extent(_ value: ValueID, _ axis: Int) -> Int? { kept.length(solution.inferred.types[value.index].shape[axis]) }
 
   // MARK: - Nodes
 
@@ -88,7 +88,7 @@ struct MaskedGraph {
 
   private func extentNow(_ value: ValueID, _ axis: Int) -> Int? {
     let shape = module[value].type.shape
-    return shape.indices.contains(axis) ? shape[axis].constant : nil
+    return shape.indices.contains(axis) ? kept.length(shape[axis]) : nil
   }
 
   /// Adds a node, then spreads its results to the old places and zeroes what is removed.
