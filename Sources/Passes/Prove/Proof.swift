@@ -40,7 +40,7 @@ public struct Proof: Sendable {
     inputs: [RuntimeValue],
     threads: Int, tolerance: Double = defaultTolerance
   ) throws(Diagnostic) -> Proof {
-    let kept = KeptIndices(solution: solution, plan: plan)
+    let kept = KeptIndices(solution: solution, plan: plan, symbols: symbols(solution.module, inputs))
     let masked = try MaskedGraph.make(solution, kept)
     var left = try Stepper(masked, source: sources.original, inputs: inputs, threads: threads)
     var right = try Stepper(smaller, source: sources.smaller, inputs: inputs, threads: threads)
@@ -53,7 +53,7 @@ public struct Proof: Sendable {
       guard faults.count < 5 else { break }
       for name in left.names(madeBy: step) {
         guard let id = byName[name], let want = try left.value(madeNow: name), want.element.isFloat,
-          let have = try right.value(madeNow: name), !isOpen(id, solution, plan)
+          let have = try right.value(madeNow: name), !isOpen(id, solution, plan, kept)
         else { continue }
         let lists = want.shape.indices.map { axis in kept.positions(solution.axes[id.index][axis]) }
         compared += 1
@@ -99,11 +99,23 @@ public struct Proof: Sendable {
     return other.materialized().withUnsafeBytes { other in bytes.withUnsafeBytes { $0.elementsEqual(other) } }
   }
 
-  /// True where a pruned group stands on an axis whose length is known only when the model runs (`batch * heads`): which of its positions
-  /// are kept cannot be listed, and what is made of it is compared instead.
-  private static func isOpen(_ value: ValueID, _ solution: Solution, _ plan: Plan) -> Bool {
+  /// The numbers that the symbols in the types of a module's inputs stand for.
+  private static func symbols(_ module: Module, _ inputs: [RuntimeValue]) -> [String: Int] {
+    var symbols: [String: Int] = [:]
+    for (input, value) in zip(module.inputs, inputs) {
+      guard let tensor = value.tensor else { continue }
+      for (extent, length) in zip(module[input].type.shape, tensor.shape) where extent.symbols == ["\(extent)"] {
+        symbols["\(extent)"] = length
+      }
+    }
+    return symbols
+  }
+
+  /// True where a pruned group stands on an axis whose length hangs on data: which of its positions are kept cannot be listed, and what
+  /// is made of it is compared instead.
+  private static func isOpen(_ value: ValueID, _ solution: Solution, _ plan: Plan, _ kept: KeptIndices) -> Bool {
     solution.axes[value.index].contains { layout in
-      !solution.table.extent(layout).isConstant && solution.groups(in: layout).contains { plan.kept[$0] != nil }
+      kept.length(solution.table.extent(layout)) == nil && solution.groups(in: layout).contains { plan.kept[$0] != nil }
     }
   }
 
