@@ -155,4 +155,40 @@ import Testing
       body, parameters: norm, input: "%x: f32[1, 3, 2, 2]", output: "%y: f32[1, 4, 2, 2], %c: f32[1, 4, 2, 2]")
     #expect(shared == ["conv", "mul", "add"])
   }
+
+  private static func resize(_ mode: String) -> String {
+    "%y = resize %x, _, %s mode=\"\(mode)\" nearest_mode=\"floor\" coordinate_transformation_mode=\"asymmetric\" : f32[1, 2, 4, 6]"
+  }
+
+  @Test("growing by whole factors repeats pixels; between pixels numbers are mixed, which is no repetition")
+  func resize() throws {
+    let scales = "param %s : f32[4] = [1.0, 1.0, 2.0, 2.0]"
+    let nearest = try lowered(
+      Self.resize("nearest"), parameters: scales, input: "%x: f32[1, 2, 2, 3]", output: "%y: f32[1, 2, 4, 6]")
+    #expect(nearest == ["reshape", "expand", "reshape"])
+    let linear = try lowered(
+      Self.resize("linear"), parameters: scales, input: "%x: f32[1, 2, 2, 3]", output: "%y: f32[1, 2, 4, 6]")
+    #expect(linear == ["resize"])
+  }
+
+  @Test("narrow numbers are widened once and rounded once")
+  func widen() throws {
+    let module = try ModuleParser.parse(
+      """
+      module m {
+        opset 20
+        param %w : f16[3] = [1.0, 2.0, 3.0]
+        func (%x: f16[3]) -> (%y: f16[3]) {
+          %a = mul %x, %w : f16[3]
+          %y = add %a, %x : f16[3]
+        }
+      }
+      """)
+    let input = RuntimeTensor(reals: [0.1, 2049, 7], .f16, [3])
+    let lowered = try Lowering.lower(module, inputs: [input.type])
+    #expect(lowered.nodes.map(\.operation.textName) == ["cast", "mul", "add", "cast"])
+    let result = try #require(try Session(module).run([.tensor(input)]).first?.tensor)
+    #expect(result.type == TensorType(.f16, [3]))
+    #expect(result.reals == RuntimeTensor(reals: input.reals.enumerated().map { $1 * Double($0 + 2) }, .f16, [3]).reals)
+  }
 }

@@ -22,7 +22,7 @@ public enum Lowering {
 
   /// All passes. `specialise` comes before them.
   public static let passes: [LoweringPass] = [
-    foldConstants, expandBatchNorm, foldScales, recogniseActivations, recogniseNorms, recogniseAttention,
+    foldConstants, widen, expandBatchNorm, expandResize, foldScales, recogniseActivations, recogniseNorms, recogniseAttention,
     LoweringPass(name: "fold-masks", summary: "compute what recognition left to compute", run: foldConstants.run),
   ]
 
