@@ -127,6 +127,19 @@ import Testing
     }
   }
 
+  @Test func roundingWhereHalvesAreTheLastBits() {
+    let inputs: [Float] = [4_194_304.5, -4_194_305.5, 8_388_607.5, 1e9, 0.5, -0.5, -0.0, -1e30]
+    let expected: [(pk_unary, FloatingPointRoundingRule)] = [
+      (PK_UNARY_FLOOR, .down), (PK_UNARY_CEIL, .up), (PK_UNARY_ROUND, .toNearestOrEven),
+    ]
+    onEveryInstructionSet { set in
+      for (function, rule) in expected {
+        let bits = Self.results(function, inputs).map(\.bitPattern)
+        #expect(bits == inputs.map { $0.rounded(rule).bitPattern }, "\(rule), \(set)")
+      }
+    }
+  }
+
   @Test func lengthsThatDivideNoVectorChangeNothing() {
     let inputs = Self.numbers(in: -10...10, seed: 4)
     onEveryInstructionSet { set in
