@@ -4,7 +4,13 @@
 
 #include "include/kernels.h"
 
+// Inlined whatever its size, so that what is constant at the call is constant within. Without optimisation nothing would come of it but
+// stack frames of many megabytes.
+#if defined(__OPTIMIZE__)
 #define PK_INLINE static inline __attribute__((always_inline, unused))
+#else
+#define PK_INLINE static inline __attribute__((unused))
+#endif
 
 /// The value of a half-precision number.
 PK_INLINE float pk_float_from_half(uint16_t half) {

@@ -36,12 +36,12 @@ PK_INLINE vf vf_min(vf a, vf b) { return vf_select(a < b, a, b); }
 /// a / b for 1 ≤ b ≤ 2¹²⁷.
 PK_INLINE vf vf_quotient(vf a, vf b) { return a / b; }
 PK_INLINE vf vf_sqrt(vf a) { return __builtin_elementwise_sqrt(a); }
-/// Halves to even: adding 1.5 · 2²³ leaves no bits after the point.
+/// Halves to even: adding 2²³ leaves no bits after the point.
 PK_INLINE vf vf_round(vf a) {
   const vf size = (vf)((vi)a & 0x7fffffff);
-  vf rounded = a + 12582912.0f;
-  rounded = rounded - 12582912.0f;
-  return vf_select(size < 4194304.0f, (vf)((vi)rounded | ((vi)a & (int32_t)0x80000000)), a);
+  vf rounded = size + 8388608.0f;
+  rounded = rounded - 8388608.0f;
+  return vf_select(size < 8388608.0f, (vf)((vi)rounded | ((vi)a & (int32_t)0x80000000)), a);
 }
 PK_INLINE vf vf_floor(vf a) {
   const vf rounded = vf_round(a);

@@ -208,7 +208,7 @@ typedef enum pk_chain_code {
   PK_CHAIN_DIVIDE,
   PK_CHAIN_MAXIMUM,  // NaN where one of the two is
   PK_CHAIN_MINIMUM,
-  PK_CHAIN_POWER,         // powf(a, b)
+  PK_CHAIN_POWER,         // powf(a, b), 1 ulp
   PK_CHAIN_MULTIPLY_ADD,  // a · b + c, rounded once where the machine can
   PK_CHAIN_EQUAL,
   PK_CHAIN_LESS,

@@ -8,6 +8,7 @@
 #include "pooling.h"
 #include "attention.h"
 #include "elements.h"
+#include "power.h"
 #include "chain.h"
 #include "copy.h"
 #include "rows.h"
