@@ -36,12 +36,13 @@ import Testing
       }
       let one = try Session(module, threads: 1).run(inputs)
       let two = try Session(module, threads: 2).run(inputs)
+      let steps = try Session(module).steps(for: inputs).lines.map(\.name)
       for (index, output) in module.outputs.enumerated() {
         let error = Self.error(want[index], one[index])
         #expect(error < 1e-4, "seed \(seed), output \(module[output].name): differs by \(error)")
         #expect(
           one[index].tensor?.data.numbers(as: UInt8.self) == two[index].tensor?.data.numbers(as: UInt8.self),
-          "seed \(seed): threads change the result")
+          "seed \(seed): threads change the result of \(steps)")
       }
       compared += 1
     }

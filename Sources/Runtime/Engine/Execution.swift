@@ -125,14 +125,15 @@ public struct Stepper {
   private var done = 0
   private let makers: [String: (step: Int, value: ValueID)]
 
-  /// A run of a module on inputs, before its first step.
+  /// A run of a module on inputs, before its first step. A plain run uses no kernels: slower, and each sum rounded but once.
   public init(
-    _ module: Module, source: NamedModel?, inputs: [RuntimeValue], threads: Int, limits: PlainRunner.Limits = .init()
+    _ module: Module, source: NamedModel?, inputs: [RuntimeValue], threads: Int, isPlain: Bool = false,
+    limits: PlainRunner.Limits = .init()
   ) throws(Diagnostic) {
     var types: [TensorType] = []
     for (input, value) in zip(module.inputs, inputs) { types.append(value.tensor?.type ?? .unranked(module[input].type.element)) }
-    let lowered = try Lowering.lower(module, inputs: types)
-    let program = try ProgramBuilder.build(lowered, threads: threads, isFusing: false)
+    let lowered = try Lowering.lower(module, inputs: types, passes: Lowering.plainPasses)
+    let program = try ProgramBuilder.build(lowered, threads: threads, style: isPlain ? .plain : .stepwise)
     let frame = Frame(
       places: program.places, constants: program.constants, arenaBytes: program.arenaBytes, scratchBytes: program.scratchBytes,
       pool: WorkPool(threads: threads))

@@ -9,6 +9,7 @@ import Kernels
 struct ProgramBuilder {
   let module: Module
   let threads: Int
+  private let style: Style
   let parameters: [ValueID: TensorContent]
   private(set) var storage: [Storage?]
   /// Copies of values in other orders of axes than they were made in.
@@ -23,9 +24,19 @@ struct ProgramBuilder {
   /// Buffers that the step to be added reads or writes.
   private var pending: Set<Int> = []
 
-  /// The program of a lowered module, all of whose inputs have fixed shapes; without fusing, every node is a step.
-  static func build(_ module: Module, threads: Int, isFusing: Bool = true) throws(Diagnostic) -> Program {
-    var builder = ProgramBuilder(module, threads)
+  /// How a module is made into steps.
+  enum Style {
+    /// As quick as can be: nodes are carried out together, and what only looks at numbers differently is no step.
+    case fused
+    /// Every node is a step, by a kernel where there is one.
+    case stepwise
+    /// Every node is a step of the plain evaluation.
+    case plain
+  }
+
+  /// The program of a lowered module, all of whose inputs have fixed shapes.
+  static func build(_ module: Module, threads: Int, style: Style = .fused) throws(Diagnostic) -> Program {
+    var builder = ProgramBuilder(module, threads, style)
     for input in module.inputs {
       if let shape = builder.shape(input), let bytes = builder.byteCount(input) {
         let operand = builder.temporary(bytes: bytes)
@@ -36,7 +47,8 @@ struct ProgramBuilder {
       }
     }
     builder.pending = []
-    let steps = isFusing ? FusionPlanner.plan(module) : module.nodes.indices.map { FusedStep(nodes: [$0], kind: .single) }
+    let steps =
+      style == .fused ? FusionPlanner.plan(module) : module.nodes.indices.map { FusedStep(nodes: [$0], kind: .single) }
     for fused in steps { builder.add(fused) }
     for output in module.outputs { _ = builder.dense(output) }
     // What is pending now lives to the end: the outputs.
@@ -44,7 +56,8 @@ struct ProgramBuilder {
     return builder.finished()
   }
 
-  private init(_ module: Module, _ threads: Int) {
+  private init(_ module: Module, _ threads: Int, _ style: Style) {
+    self.style = style
     self.module = module
     self.threads = threads
     parameters = module.constants()
@@ -225,7 +238,13 @@ struct ProgramBuilder {
   }
 
   private mutating func add(_ fused: FusedStep) {
-    if bindKernel(fused) { return }
+    let before = steps.count
+    if style != .plain, bindKernel(fused) {
+      if style == .stepwise, !steps.dropFirst(before).contains(where: { $0.nodes == fused.nodes }) {
+        append(Step(name: name(fused), label: label(fused), nodes: fused.nodes, multiplyAdds: 0, run: .kernel { _ in }))
+      }
+      return
+    }
     pending = []
     // What no kernel does together is done node by node.
     for node in fused.nodes {

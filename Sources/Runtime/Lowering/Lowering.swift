@@ -26,11 +26,14 @@ public enum Lowering {
     LoweringPass(name: "fold-masks", summary: "compute what recognition left to compute", run: foldConstants.run),
   ]
 
+  /// The passes that leave every node what it is, so that each value can still be looked at.
+  static let plainPasses = [foldConstants, widen]
+
   /// A module for inputs of the given shapes, with every pass done. `after` sees the module after each.
   ///
   /// Throws where the shapes do not fit the model.
   public static func lower(
-    _ module: Module, inputs: [TensorType], after: (Stage, Module) -> Void = { _, _ in }
+    _ module: Module, inputs: [TensorType], passes: [LoweringPass] = passes, after: (Stage, Module) -> Void = { _, _ in }
   ) throws(Diagnostic) -> Module {
     var lowered = try specialised(module, inputs: inputs)
     after(specialise, lowered)
