@@ -18,7 +18,9 @@ let package = Package(
     .executableTarget(name: "prunec", dependencies: ["Graph", "Formats", "Passes", "Runtime"], swiftSettings: strict),
     .target(name: "TestSupport", dependencies: ["Graph", "Formats", "Passes"], path: "Tests/TestSupport", swiftSettings: strict),
     .testTarget(name: "GraphTests", dependencies: ["Graph", "TestSupport"], swiftSettings: strict),
+    .testTarget(name: "KernelsTests", dependencies: ["Kernels", "TestSupport"], swiftSettings: strict),
     .testTarget(name: "FormatsTests", dependencies: ["Formats", "TestSupport"], swiftSettings: strict),
+    .testTarget(name: "RuntimeTests", dependencies: ["Runtime", "Formats", "TestSupport"], swiftSettings: strict),
     .testTarget(name: "CommandTests", dependencies: ["prunec", "TestSupport"], swiftSettings: strict),
     .testTarget(name: "PassesTests", dependencies: ["Passes", "TestSupport"], exclude: ["Cases"], swiftSettings: strict),
   ]

@@ -4,7 +4,13 @@
 
 #include "include/kernels.h"
 
+// Inlined whatever its size, so that what is constant at the call is constant within. Without optimisation nothing would come of it but
+// stack frames of many megabytes.
+#if defined(__OPTIMIZE__)
 #define PK_INLINE static inline __attribute__((always_inline, unused))
+#else
+#define PK_INLINE static inline __attribute__((unused))
+#endif
 
 /// The value of a half-precision number.
 PK_INLINE float pk_float_from_half(uint16_t half) {
@@ -96,6 +102,10 @@ typedef struct pk_kernels {
 
   void (*chain_run)(const pk_chain *, size_t, size_t, float *);
   void (*copy_run)(const pk_copy *, size_t, size_t);
+  void (*softmax_run)(const pk_softmax *, size_t, size_t);
+  void (*layer_norm_run)(const pk_layer_norm *, size_t, size_t);
+  void (*group_norm_run)(const pk_group_norm *, size_t, size_t);
+  void (*reduction_run)(const pk_reduction *, size_t, size_t, size_t, size_t);
 } pk_kernels;
 
 extern const pk_kernels pk_kernels_portable;

@@ -161,3 +161,20 @@ void pk_chain_run(const pk_chain *chain, size_t first, size_t end, float *scratc
 }
 
 void pk_copy_run(const pk_copy *copy, size_t first_piece, size_t end_piece) { active()->copy_run(copy, first_piece, end_piece); }
+
+void pk_softmax_run(const pk_softmax *softmax, size_t first_row, size_t end_row) {
+  active()->softmax_run(softmax, first_row, end_row);
+}
+
+void pk_layer_norm_run(const pk_layer_norm *norm, size_t first_row, size_t end_row) {
+  active()->layer_norm_run(norm, first_row, end_row);
+}
+
+void pk_reduction_run(
+    const pk_reduction *reduction, size_t first_outer, size_t end_outer, size_t first_inner, size_t end_inner) {
+  active()->reduction_run(reduction, first_outer, end_outer, first_inner, end_inner);
+}
+
+void pk_group_norm_run(const pk_group_norm *norm, size_t first_group, size_t end_group) {
+  active()->group_norm_run(norm, first_group, end_group);
+}

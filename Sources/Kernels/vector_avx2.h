@@ -1,9 +1,10 @@
 // The vector primitives for AVX2 with FMA and F16C: 8 floats, 16 registers.
 #include <immintrin.h>
 
+#define LANES_LIMIT 8
 #define TILE_ROWS_LIMIT 6
 #define PANEL_VECTORS_LIMIT 2
-enum { LANES = 8, PANEL_VECTORS = PANEL_VECTORS_LIMIT, TILE_ROWS = TILE_ROWS_LIMIT };
+enum { LANES = LANES_LIMIT, PANEL_VECTORS = PANEL_VECTORS_LIMIT, TILE_ROWS = TILE_ROWS_LIMIT };
 typedef float vf __attribute__((ext_vector_type(8)));
 typedef int32_t vi __attribute__((ext_vector_type(8)));
 typedef uint16_t vh __attribute__((ext_vector_type(8)));

@@ -1,9 +1,10 @@
 // The vector primitives for AVX-512: 16 floats, 32 registers, masks for tails.
 #include <immintrin.h>
 
+#define LANES_LIMIT 16
 #define TILE_ROWS_LIMIT 12
 #define PANEL_VECTORS_LIMIT 2
-enum { LANES = 16, PANEL_VECTORS = PANEL_VECTORS_LIMIT, TILE_ROWS = TILE_ROWS_LIMIT };
+enum { LANES = LANES_LIMIT, PANEL_VECTORS = PANEL_VECTORS_LIMIT, TILE_ROWS = TILE_ROWS_LIMIT };
 typedef float vf __attribute__((ext_vector_type(16)));
 typedef int32_t vi __attribute__((ext_vector_type(16)));
 typedef uint16_t vh __attribute__((ext_vector_type(16)));

@@ -1,9 +1,10 @@
 // The vector primitives for 64-bit NEON: 4 floats, 32 registers.
 #include <arm_neon.h>
 
+#define LANES_LIMIT 4
 #define TILE_ROWS_LIMIT 6
 #define PANEL_VECTORS_LIMIT 4
-enum { LANES = 4, PANEL_VECTORS = PANEL_VECTORS_LIMIT, TILE_ROWS = TILE_ROWS_LIMIT };
+enum { LANES = LANES_LIMIT, PANEL_VECTORS = PANEL_VECTORS_LIMIT, TILE_ROWS = TILE_ROWS_LIMIT };
 typedef float vf __attribute__((ext_vector_type(4)));
 typedef int32_t vi __attribute__((ext_vector_type(4)));
 typedef uint16_t vh __attribute__((ext_vector_type(4)));

@@ -1,7 +1,8 @@
 // The vector primitives in the compiler's own vector notation: 4 floats, for any machine; a product and a sum round separately.
+#define LANES_LIMIT 4
 #define TILE_ROWS_LIMIT 4
 #define PANEL_VECTORS_LIMIT 2
-enum { LANES = 4, PANEL_VECTORS = PANEL_VECTORS_LIMIT, TILE_ROWS = TILE_ROWS_LIMIT };
+enum { LANES = LANES_LIMIT, PANEL_VECTORS = PANEL_VECTORS_LIMIT, TILE_ROWS = TILE_ROWS_LIMIT };
 typedef float vf __attribute__((ext_vector_type(4)));
 typedef int32_t vi __attribute__((ext_vector_type(4)));
 typedef uint16_t vh __attribute__((ext_vector_type(4)));
@@ -35,12 +36,12 @@ PK_INLINE vf vf_min(vf a, vf b) { return vf_select(a < b, a, b); }
 /// a / b for 1 ≤ b ≤ 2¹²⁷.
 PK_INLINE vf vf_quotient(vf a, vf b) { return a / b; }
 PK_INLINE vf vf_sqrt(vf a) { return __builtin_elementwise_sqrt(a); }
-/// Halves to even: adding 1.5 · 2²³ leaves no bits after the point.
+/// Halves to even: adding 2²³ leaves no bits after the point.
 PK_INLINE vf vf_round(vf a) {
   const vf size = (vf)((vi)a & 0x7fffffff);
-  vf rounded = a + 12582912.0f;
-  rounded = rounded - 12582912.0f;
-  return vf_select(size < 4194304.0f, (vf)((vi)rounded | ((vi)a & (int32_t)0x80000000)), a);
+  vf rounded = size + 8388608.0f;
+  rounded = rounded - 8388608.0f;
+  return vf_select(size < 8388608.0f, (vf)((vi)rounded | ((vi)a & (int32_t)0x80000000)), a);
 }
 PK_INLINE vf vf_floor(vf a) {
   const vf rounded = vf_round(a);

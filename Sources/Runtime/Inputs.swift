@@ -4,7 +4,8 @@ import Graph
 /// Inputs and outputs of a model as arrays of a file: `in.NAME` and `out.NAME`.
 ///
 /// Types that numpy lacks are written as it can: bfloat16 and the 8-bit floats by their bits (uint16, uint8), 4- and 2-bit numbers one per
-/// byte. A sequence is `NAME.len` and `NAME.0`, `NAME.1`, …; an optional that holds nothing is left out.
+/// byte. They are read so too, and as the raw bytes (`V1`, `V2`) that numpy saves of the types that libraries add to it. A sequence is
+/// `NAME.len` and `NAME.0`, `NAME.1`, …; an optional that holds nothing is left out.
 public enum ArrayExchange {
   /// Values for the inputs of a module, in order.
   ///
@@ -39,34 +40,44 @@ public enum ArrayExchange {
         }
         values.append(.sequence(tensors, tensors.first?.element ?? .f32))
       } else if type.isRanked {
-        let given = named.keys.sorted().prefix(5).joined(separator: ", ")
-        throw Diagnostic(
-          .invalid, "no input \(prefix)\(name) is given" + (given.isEmpty ? "" : " (there are \(given))"), at: .tensor(name))
+        throw missing(name, arrays.map(\.name), prefix)
       } else {
         values.append(.absent)
       }
     }
     if let unknown = named.keys.filter({ !used.contains($0) }).min() {
       let names = module.inputs.map { module[$0].name }.joined(separator: ", ")
-      throw Diagnostic(.invalid, "\(prefix)\(unknown) is given, but the model has no such input; it takes \(names)")
+      throw Diagnostic(
+        .invalid,
+        "\(prefix)\(unknown) is given, but the model has no such input; "
+          + (names.isEmpty ? "it takes none" : "it takes \(names)"))
     }
     return values
+  }
+
+  private static func missing(_ name: String, _ given: [String], _ prefix: String) -> Diagnostic {
+    let listed = given.sorted().prefix(5).joined(separator: ", ")
+    let found =
+      given.isEmpty ? "the file holds no arrays" : given.contains(name) ? "rename \(name) to it" : "the file holds \(listed)"
+    return Diagnostic(.invalid, "the input is missing: there is no array \(prefix)\(name); \(found)", at: .tensor(name))
   }
 
   private static func check(
     _ tensor: Tensor, against type: TensorType, name: String, _ symbols: inout [String: Int]
   ) throws(Diagnostic) {
     guard type.isRanked else { return }
-    let fits =
-      tensor.rank == type.rank
-      && zip(type.shape, tensor.shape).allSatisfy { extent, number in
-        if let constant = extent.constant { return constant == number }
-        guard extent.symbols == ["\(extent)"] else { return true }
-        defer { symbols["\(extent)"] = symbols["\(extent)"] ?? number }
-        return (symbols["\(extent)"] ?? number) == number
+    func failure(_ reason: String = "") -> Diagnostic {
+      Diagnostic(.invalid, "the model takes \(type), but an array of \(tensor.type) is given\(reason)", at: .tensor(name))
+    }
+    guard tensor.rank == type.rank else { throw failure() }
+    for (extent, number) in zip(type.shape, tensor.shape) {
+      if let constant = extent.constant {
+        guard constant == number else { throw failure() }
+      } else if extent.symbols == ["\(extent)"] {
+        let known = symbols["\(extent)"] ?? number
+        guard known == number else { throw failure(", and \(extent) is \(known) in an input before it") }
+        symbols["\(extent)"] = number
       }
-    guard fits else {
-      throw Diagnostic(.invalid, "the model takes \(type), but an array of \(tensor.type) is given", at: .tensor(name))
     }
   }
 
@@ -74,10 +85,13 @@ public enum ArrayExchange {
   private static func tensor(_ array: NpyArray, as type: TensorType, name: String) throws(Diagnostic) -> Tensor {
     let plain = element(of: array.code)
     let element = type.element == .unknown ? plain : type.element
-    guard let element, numpyCode(element) == array.code else {
+    guard let element, numpyCode(element) == array.code || rawCode(element) == array.code else {
+      let given = plain.map { TensorType($0, array.shape.map { Extent($0) }).description } ?? "raw bytes"
+      let wanted = numpyCode(type.element).flatMap(numpyName)
       throw Diagnostic(
-        .invalid, "the model takes numbers of type \(type.element.rawValue), but the array's type is \(array.code)",
-        at: .tensor(name))
+        .invalid,
+        "the model takes \(type), but an array of \(given) is given"
+          + (wanted.map { "; convert it with .astype('\($0)')" } ?? ""), at: .tensor(name))
     }
     if let bits = element.bits, bits < 8 {
       let codes = Tensor(wholes: array.data.numbers(as: Int8.self).map(Int.init), element == .f4e2m1 ? .u4 : element, array.shape)
@@ -118,6 +132,27 @@ public enum ArrayExchange {
     return NpyArray(code: code, shape: tensor.shape, data: tensor.data)
   }
 
+  /// What numpy calls a type.
+  private static func numpyName(_ code: String) -> String? {
+    switch code {
+    case "f2": "float16"
+    case "f4": "float32"
+    case "f8": "float64"
+    case "i1": "int8"
+    case "i2": "int16"
+    case "i4": "int32"
+    case "i8": "int64"
+    case "u1": "uint8"
+    case "u2": "uint16"
+    case "u4": "uint32"
+    case "u8": "uint64"
+    case "b1": "bool"
+    case "c8": "complex64"
+    case "c16": "complex128"
+    case _: nil
+    }
+  }
+
   private static func numpyCode(_ element: ElementType) -> String? {
     switch element {
     case .f32: "f4"
@@ -135,6 +170,15 @@ public enum ArrayExchange {
     case .c64: "c8"
     case .c128: "c16"
     case .string, .unknown: nil
+    }
+  }
+
+  /// How numpy saves arrays of a type that it does not know itself.
+  private static func rawCode(_ element: ElementType) -> String? {
+    switch element {
+    case .bf16: "V2"
+    case .f8e4m3fn, .f8e4m3fnuz, .f8e5m2, .f8e5m2fnuz, .f8e8m0, .f4e2m1, .i4, .u4, .i2, .u2: "V1"
+    case .f16, .f32, .f64, .i8, .i16, .i32, .i64, .u8, .u16, .u32, .u64, .bool, .c64, .c128, .string, .unknown: nil
     }
   }
 
@@ -164,8 +208,11 @@ public enum RandomInputs {
   /// Values for the inputs of a module: reals normally distributed, whole numbers 0 or 1, truth values true. `extents` gives symbolic
   /// extents a length (1 where it does not say).
   ///
-  /// Throws `unsupported` for inputs that are no tensors.
-  public static func values(of module: Module, extents: [String: Int], seed: UInt64) throws(Diagnostic) -> [RuntimeValue] {
+  /// Throws `unsupported` for inputs that are no tensors, and `invalid` for inputs that take more than `limit` bytes to make up.
+  public static func values(
+    of module: Module, extents: [String: Int], seed: UInt64, limit: Int = PlainRunner.Limits().bytes
+  ) throws(Diagnostic) -> [RuntimeValue] {
+    var taken = 0
     var random = SplitMix(seed: seed)
     var values: [RuntimeValue] = []
     for input in module.inputs {
@@ -174,8 +221,17 @@ public enum RandomInputs {
         throw Diagnostic(.unsupported, "is \(type), which cannot be made up; give it with --inputs", at: .tensor(name))
       }
       let shape = type.shape.map { $0.constant ?? $0.evaluated { extents[$0] ?? 1 } ?? 1 }
-      guard let count = Tensor.count(shape), count <= 1 << 32 else {
-        throw Diagnostic(.invalid, "is \(type), too large to be made up; give it with --inputs", at: .tensor(name))
+      guard let count = Tensor.count(shape), count < Int.max / 64, let bytes = type.element.byteCount(of: count) else {
+        throw Diagnostic(
+          .invalid, "would be of shape \(shape), which no machine can hold; give smaller lengths with --dim", at: .tensor(name))
+      }
+      // Numbers are drawn in 64 bits before they get their type.
+      taken += bytes
+      guard taken + 8 * count <= limit else {
+        throw Diagnostic(
+          .invalid,
+          "would be of shape \(shape), which takes \(taken + 8 * count) bytes to make up; at most \(limit) are allowed here; "
+            + "give smaller lengths with --dim", at: .tensor(name))
       }
       let tensor =
         if type.element.isFloat {

@@ -1,4 +1,5 @@
 import Passes
+import Runtime
 
 /// Every option of the command: this table drives parsing, help and completions.
 enum Option: CaseIterable, Sendable, Hashable {
@@ -67,7 +68,8 @@ enum Option: CaseIterable, Sendable, Hashable {
     case .timing: OptionEntry("--timing", [], .none, "say on standard error how long each pass took")
     case .printAfter:
       OptionEntry(
-        "--print-after", [], .choice("PASS", ["all"] + Pipeline.compile.map(\.name)), "show the model as text after a pass")
+        "--print-after", [], .choice("PASS", ["all"] + Pipeline.compile.map(\.name) + Lowering.stages.map(\.name)),
+        "show the model as text after a pass")
     case .stopAfterEdit:
       OptionEntry("--stop-after-edit", [], .text("N"), "stop rewriting after N edits, to find the one that is wrong")
     case .help: OptionEntry("--help", ["-h"], .none, "this text")
@@ -90,8 +92,9 @@ enum Option: CaseIterable, Sendable, Hashable {
     case .versus: [.bench]
     case .ratio, .maxRatio, .keepParams, .keepFlops, .roundTo, .minKeep, .scope, .criterion, .only, .ignore, .kinds,
       .apply,
-      .strict, .dryRun, .printAfter, .stopAfterEdit:
+      .strict, .dryRun, .stopAfterEdit:
       [.compile]
+    case .printAfter: [.compile, .run]
     case .json: [.compile, .groups, .explain, .verifyDimensions, .bench, .verify]
     case .quiet: [.compile, .groups, .explain, .dot, .print, .verifyDimensions, .run, .bench, .verify, .convert]
     case .timing: [.compile]

@@ -21,6 +21,7 @@ struct RunVerb {
     if let turns = try invocation.number(.maxIterations, least: 1) { limits.iterations = turns }
     let seed = UInt64(try invocation.number(.seed, least: 0) ?? 0)
     let inputs = try ModelInputs.read(invocation, file, seed: seed)
+    try printStages(file, inputs)
     let outputs: [RuntimeValue]
     do throws(Diagnostic) {
       let session = Session(
@@ -42,6 +43,28 @@ struct RunVerb {
     try console.report(table.lines.joined(separator: "\n") + "\n")
   }
 
+  /// `--print-after`: the graph as it is made ready for these inputs.
+  private func printStages(_ file: ModelFile, _ inputs: [RuntimeValue]) throws(Diagnostic) {
+    guard let wanted = invocation.text(.printAfter) else { return }
+    let names = Lowering.stages.map(\.name)
+    guard wanted == "all" || names.contains(wanted) else {
+      throw Diagnostic(
+        .usage, "--print-after \(wanted): no such pass when a model is run; they are \(names.joined(separator: ", "))")
+    }
+    var text = ""
+    do throws(Diagnostic) {
+      let types = zip(file.module.inputs, inputs).map { $1.tensor?.type ?? .unranked(file.module[$0].type.element) }
+      _ = try Lowering.lower(file.module, inputs: types) { pass, module in
+        if wanted == "all" || wanted == pass.name {
+          text += "// after \(pass.name): \(pass.summary)\n" + ModulePrinter.print(module, options: .names) + "\n"
+        }
+      }
+    } catch {
+      throw error.inFile(file.path)
+    }
+    try console.report(text)
+  }
+
   /// Runs a few times, and shows where the time goes.
   private func profile(_ session: Session, _ inputs: [RuntimeValue]) throws(Diagnostic) -> [RuntimeValue] {
     let runs = 5
@@ -56,7 +79,9 @@ struct RunVerb {
   private static func figures(_ value: RuntimeValue) -> [String] {
     guard let tensor = value.tensor, tensor.count > 0 else { return ["", "", ""] }
     let numbers = tensor.reals
-    guard let least = numbers.min(), let largest = numbers.max() else { return ["", "", ""] }
+    // What is no number shows in the mean alone.
+    let least = numbers.reduce(Double.nan) { $1 < $0 || $0.isNaN ? $1 : $0 }
+    let largest = numbers.reduce(Double.nan) { $1 > $0 || $0.isNaN ? $1 : $0 }
     return [least, numbers.reduce(0, +) / Double(numbers.count), largest].map { String(format: "%.5g", $0) }
   }
 }
@@ -71,7 +96,10 @@ enum ModelInputs {
         throw error.inFile(file.path)
       }
     }
-    let arrays = try NpzFile.read(path)
+    if let text = invocation.texts(.dimension).first {
+      throw Diagnostic(.usage, "--dim \(text): lengths follow from the arrays of --inputs; give one or the other")
+    }
+    let arrays = try NpzFile.read(path, limit: PlainRunner.Limits().bytes)
     do throws(Diagnostic) {
       return try ArrayExchange.inputs(of: file.module, from: arrays)
     } catch {

@@ -21,22 +21,6 @@ struct CompileFuzzTests {
     return try? OnnxWriter.bytes(Exporter.model(of: module), patching: nil)
   }
 
-  /// One to four bytes changed, or a run of them removed or doubled.
-  private func damaged(_ bytes: [UInt8], _ generator: inout SeededGenerator) -> [UInt8] {
-    var bytes = bytes
-    for _ in 0..<Int.random(in: 1...4, using: &generator) where bytes.count > 8 {
-      let at = Int.random(in: 0..<bytes.count, using: &generator)
-      let end = min(bytes.count, at + Int.random(in: 1...8, using: &generator))
-      switch Int.random(in: 0..<8, using: &generator) {
-      case 0: bytes.removeSubrange(at..<end)
-      case 1: bytes.insert(contentsOf: bytes[at..<end], at: at)
-      case 2, 3: bytes[at] = [0, 1, 2, 3, 0x7F, 0x80, 0xFF].randomElement(using: &generator) ?? 0
-      default: bytes[at] ^= 1 << UInt8.random(in: 0..<8, using: &generator)
-      }
-    }
-    return bytes
-  }
-
   private func compile(_ module: Module) throws(Diagnostic) {
     try module.verify()
     var options = CompileOptions()
@@ -52,7 +36,7 @@ struct CompileFuzzTests {
     for seed in Self.seeds {
       var generator = SeededGenerator(seed: seed)
       guard let model = Self.models.randomElement(using: &generator) else { continue }
-      let bytes = damaged(model, &generator)
+      let bytes = ByteDamage.damaged(model, &generator)
       trace(seed)
       do throws(Diagnostic) {
         try compile(try Importer.module(from: try OnnxDocument(bytes: bytes).model))
@@ -71,7 +55,7 @@ struct CompileFuzzTests {
     for seed in Self.seeds {
       var generator = SeededGenerator(seed: seed)
       guard let text = texts.randomElement(using: &generator) else { continue }
-      let bytes = damaged(text, &generator)
+      let bytes = ByteDamage.damaged(text, &generator)
       trace(seed)
       do throws(Diagnostic) {
         try compile(try ModuleParser.parse(bytes: bytes, file: "damaged.ir", parameters: [:]))
@@ -91,7 +75,7 @@ struct CompileFuzzTests {
     let text = Array(PlanFile.text(plan: plan, solution: solution, survivors: [], file: "m.onnx", digest: "0").utf8)
     for seed in Self.seeds {
       var generator = SeededGenerator(seed: seed)
-      let bytes = damaged(text, &generator)
+      let bytes = ByteDamage.damaged(text, &generator)
       trace(seed)
       do throws(Diagnostic) {
         let read = try PlanFile(reading: Data(bytes)).plan(for: solution)

@@ -2,7 +2,8 @@ import Graph
 
 /// One array of numpy's .npy format (versions 1 to 3), in C order.
 public struct NpyArray: Sendable {
-  /// The type, as numpy spells it without byte order: `f4`, `i8`, `b1`, `u1`, `f2`, `c8`.
+  /// The type, as numpy spells it without byte order: `f4`, `i8`, `b1`, `u1`, `f2`, `c8`; `V1` and `V2` for bits of types that numpy
+  /// does not know.
   public let code: String
   /// Extents, outermost axis first.
   public let shape: [Int]
@@ -19,8 +20,8 @@ public struct NpyArray: Sendable {
   /// Bytes of one number; nil for types that are no plain numbers.
   private static func width(_ code: String) -> Int? {
     switch code {
-    case "b1", "i1", "u1": 1
-    case "i2", "u2", "f2": 2
+    case "b1", "i1", "u1", "V1": 1
+    case "i2", "u2", "f2", "V2": 2
     case "i4", "u4", "f4": 4
     case "i8", "u8", "f8", "c8": 8
     case "c16": 16
@@ -44,14 +45,17 @@ public struct NpyArray: Sendable {
     let header = Header(String(decoding: bytes[start..<start + length], as: UTF8.self))
     guard let description = header.text("descr"), let isFortran = header.word("fortran_order"),
       let shape = header.numbers("shape")
-    else { throw failure("has a header that cannot be read") }
+    else { throw failure("has a structured type or a damaged header; save plain numbers") }
     guard description.first.map({ "<>|=".contains($0) }) == true else {
       throw failure("has the type '\(description)'", .unsupported)
     }
     let code = String(description.dropFirst())
     if code.hasPrefix("O") { throw failure("holds Python objects, which are never loaded", .unsupported) }
+    if code.hasPrefix("U") || code.hasPrefix("S") {
+      throw failure("holds strings, which prunec cannot compute with", .unsupported)
+    }
     guard let width = Self.width(code) else {
-      throw failure("holds numbers of type '\(description)', which prunec cannot read", .unsupported)
+      throw failure("is of type '\(description)', which prunec cannot read; convert it with .astype", .unsupported)
     }
     guard let count = Tensor.count(shape), !count.multipliedReportingOverflow(by: width).overflow,
       bytes.count - start - length == count * width

@@ -4,19 +4,28 @@ import Graph
 public enum NpzFile {
   /// Reads all arrays, in the order of the archive.
   ///
-  /// Damage, arrays of objects and unknown compressions are diagnostics that name the file and the array.
-  public static func read(_ path: String) throws(Diagnostic) -> [(name: String, array: NpyArray)] {
+  /// Damage, arrays of objects and unknown compressions are diagnostics that name the file and the array, as are arrays of more than
+  /// `limit` bytes together: a compressed file may hold a thousand times its size.
+  public static func read(_ path: String, limit: Int = .max) throws(Diagnostic) -> [(name: String, array: NpyArray)] {
     let store = try MappedFile.open(path)
     do throws(Diagnostic) {
-      return try store.reading { bytes throws(Diagnostic) in try arrays(bytes) }
+      return try store.reading { bytes throws(Diagnostic) in try arrays(bytes, limit: limit) }
     } catch {
       throw error.inFile(path)
     }
   }
 
-  private static func arrays(_ bytes: UnsafeRawBufferPointer) throws(Diagnostic) -> [(name: String, array: NpyArray)] {
+  private static func arrays(
+    _ bytes: UnsafeRawBufferPointer, limit: Int
+  ) throws(Diagnostic) -> [(name: String, array: NpyArray)] {
     var result: [(name: String, array: NpyArray)] = []
+    var total = 0
     for entry in try directory(bytes) {
+      let (sum, overflow) = total.addingReportingOverflow(entry.count)
+      guard !overflow, sum <= limit else {
+        throw Diagnostic(.invalid, "holds arrays of more than \(limit) bytes, which are allowed here")
+      }
+      total = sum
       let name = entry.name.hasSuffix(".npy") ? String(entry.name.dropLast(4)) : entry.name
       let content = try content(entry, bytes)
       let array: Result<NpyArray, Diagnostic> = content.withUnsafeBytes { content in
@@ -51,7 +60,13 @@ public enum NpzFile {
 
   /// The entries that the directory at the end of the archive lists.
   private static func directory(_ bytes: UnsafeRawBufferPointer) throws(Diagnostic) -> [Entry] {
-    guard bytes.count >= 22, try number(bytes, 0, 2) == 0x4B50 else { throw damaged("it does not begin like a zip file") }
+    guard !bytes.isEmpty else { throw Diagnostic(.invalid, "is empty; make it with numpy.savez") }
+    guard !bytes.starts(with: [0x93] + Array("NUMPY".utf8)) else {
+      throw Diagnostic(.invalid, "is a single .npy array; make an .npz archive of named arrays with numpy.savez")
+    }
+    guard bytes.count >= 22, try number(bytes, 0, 2) == 0x4B50 else {
+      throw Diagnostic(.invalid, "is no .npz archive; make one with numpy.savez")
+    }
     var end = bytes.count - 22
     while try number(bytes, end, 4) != 0x0605_4B50 {
       end -= 1

@@ -54,6 +54,7 @@ extension AttributeName {
       .rotaryInterleaved, .sampleSize, .samplingRatio, .saturate, .selectLastIndex, .size, .smoothSoftmax, .softmaxPrecision,
       .sorted,
       .stashType, .storageOrder, .timeAxis, .to, .trainingMode, .transA, .transB, .transBatchA, .transBatchB, .unidirectional,
+      .unseenKeys,
       .upper,
       .valueInt:
       [.int]

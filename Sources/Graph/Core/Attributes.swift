@@ -108,7 +108,10 @@ public enum AttributeName: String, Sendable, Hashable, CaseIterable {
   case to
   case trainingMode = "training_mode"
   case transA, transB, transBatchA, transBatchB
-  case unidirectional, upper
+  case unidirectional
+  /// Of attention that prunec has recognised, what a query gives that sees no key: see `UnseenKeys`.
+  case unseenKeys = "prunec_unseen_keys"
+  case upper
   case value
   case valueFloat = "value_float"
   case valueFloats = "value_floats"

@@ -14,8 +14,13 @@ public struct EvaluationContext: Sendable {
   public private(set) var outputs: [Tensor?]
   /// Source of everything random in this run.
   public var random: SplitMix
+  /// Most bytes that computing one result may take.
+  private let limit: Int
 
-  fileprivate init(node: Node, opset: Int, label: String, inputs: [Tensor?], inferred: [TensorType?], random: SplitMix) {
+  fileprivate init(
+    node: Node, opset: Int, label: String, inputs: [Tensor?], inferred: [TensorType?], random: SplitMix, limit: Int
+  ) {
+    self.limit = limit
     self.node = node
     self.opset = opset
     self.label = label
@@ -62,6 +67,11 @@ public struct EvaluationContext: Sendable {
     if outputs.indices.contains(index) { outputs[index] = tensor }
   }
 
+  /// Throws where a shape that depends on data asks for more than may be computed.
+  func requireSize(_ element: ElementType, _ shape: [Int]) throws(Diagnostic) {
+    if let refusal = Evaluation.refusal(element, shape, limit: limit) { throw Diagnostic(.invalid, refusal, at: .node(label)) }
+  }
+
   /// An axis attribute counted from the front; throws where it is outside the rank.
   public func axis(_ axis: Int, rank: Int) throws(Diagnostic) -> Int {
     let positive = axis < 0 ? axis + rank : axis
@@ -82,13 +92,13 @@ public struct EvaluationContext: Sendable {
 
 /// The plain evaluation of one node: correct before fast, for every operator of the set. Kernels and lowered graphs are tested against it.
 public enum Evaluation {
-  /// Largest result in bytes that is computed; larger ones are refused with the figure.
+  /// Most bytes that computing one result may take; larger ones are refused with the figure.
   public static let defaultLimit = 1 << 36
 
   /// Results of a node for given operands. Operands left out are nil, as are results nobody asked for.
   ///
   /// Throws `invalid` where operands do not fit the operator, and `unsupported` for opaque operators, for what the evaluation does not
-  /// cover, and for results of more than `limit` bytes.
+  /// cover; `invalid` too for results that take more than `limit` bytes to compute.
   public static func run(
     _ node: Node, opsets: [String: Int], inputs: [Tensor?], label: String, random: inout SplitMix, limit: Int = defaultLimit
   ) throws(Diagnostic) -> [Tensor?] {
@@ -110,7 +120,8 @@ public enum Evaluation {
     }
     for case let type? in inference.outputTypes { try check(type, label: label, limit: limit) }
     var context = EvaluationContext(
-      node: node, opset: opset, label: label, inputs: inputs, inferred: inference.outputTypes, random: random)
+      node: node, opset: opset, label: label, inputs: inputs, inferred: inference.outputTypes, random: random,
+      limit: limit)
     try rules.evaluate(&context)
     random = context.random
     for (index, output) in node.outputs.enumerated() where output != nil && context.outputs[index] == nil {
@@ -120,13 +131,18 @@ public enum Evaluation {
   }
 
   private static func check(_ type: TensorType, label: String, limit: Int) throws(Diagnostic) {
-    guard let shape = type.staticShape else { return }
-    guard let count = Tensor.count(shape), let bytes = type.element.byteCount(of: count) else {
-      if type.element.bits == nil { return }
-      throw Diagnostic(.invalid, "makes a tensor of shape \(shape), which no machine can hold", at: .node(label))
+    guard let shape = type.staticShape, type.element.bits != nil else { return }
+    if let refusal = refusal(type.element, shape, limit: limit) { throw Diagnostic(.invalid, refusal, at: .node(label)) }
+  }
+
+  /// Why a result cannot be computed for its size; nil where it can. Numbers are computed in 64 bits before they get their type.
+  static func refusal(_ element: ElementType, _ shape: [Int], limit: Int) -> String? {
+    guard let count = Tensor.count(shape), let bytes = element.byteCount(of: count), count < Int.max / 32 else {
+      return "makes a tensor of shape \(shape), which no machine can hold"
     }
-    if bytes > limit {
-      throw Diagnostic(.invalid, "makes a tensor \(type) of \(bytes) bytes; at most \(limit) are allowed here", at: .node(label))
-    }
+    let needed = bytes + 8 * count
+    if needed <= limit { return nil }
+    let type = TensorType(element, shape.map { Extent($0) })
+    return "makes a tensor \(type), which takes \(needed) bytes to compute; at most \(limit) are allowed here"
   }
 }

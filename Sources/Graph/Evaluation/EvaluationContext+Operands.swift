@@ -30,13 +30,6 @@ extension EvaluationContext {
   /// A real attribute.
   func real(_ name: AttributeName, default value: Double) -> Double { attributes.float(name).map(Double.init) ?? value }
 
-  /// Throws where a shape that depends on data asks for more than can be held.
-  func requireSize(_ element: ElementType, _ shape: [Int]) throws(Diagnostic) {
-    guard let count = Tensor.count(shape), let bytes = element.byteCount(of: count), bytes <= Evaluation.defaultLimit else {
-      throw failure("makes a tensor of shape \(shape), which is too large")
-    }
-  }
-
   /// The random numbers of this node: the run's own, or those of the node's `seed`.
   func generator() -> SplitMix {
     if let seed = attributes.float(.seed) { return SplitMix(seed: UInt64(seed.bitPattern)) }

@@ -1,5 +1,15 @@
 import Foundation
 
+/// What a query gives whose keys are all masked. Exporters write attention in pieces of two kinds, which differ there from the operator.
+public enum UnseenKeys: Int, Sendable {
+  /// Zero, as the operator has it.
+  case zero = 0
+  /// No number, as softmax has it.
+  case noNumber = 1
+  /// Zero, and shares that are no number for any other reason are zero too.
+  case allZero = 2
+}
+
 /// Scaled dot-product attention over heads: softmax(scale·Q·Kᵀ + bias)·V, with everything that the operators put in between.
 struct HeadAttention {
   /// A stage of the scores that operators give out.
@@ -33,10 +43,12 @@ struct HeadAttention {
   var softcap = 0.0
   /// A score per head that takes its share and gives nothing.
   var sinks: [Double]?
+  /// What a query gives that sees no key.
+  var unseen = UnseenKeys.zero
 
   /// The result [batch, heads, queries, valueSize], and the scores [batch, heads, queries, keys] of a stage.
   ///
-  /// `bias` gives [queries, keys] numbers for an image and a head; where all of a row are −∞ the row of the result is zero.
+  /// `bias` gives [queries, keys] numbers for an image and a head; where all of a row are −∞ `unseen` decides.
   func run(_ stage: Stage?, bias: (Int, Int) -> [Double]) -> (result: [Double], scores: [Double]) {
     var result = [Double](repeating: 0, count: batch * heads * queries * valueSize)
     var kept: [Double] = []
@@ -72,7 +84,7 @@ struct HeadAttention {
 
   private func softmax(_ scores: inout [Double], _ range: Range<Int>, isMasked: Bool, sink: Double?) {
     if isMasked {
-      for at in range { scores[at] = 0 }
+      for at in range { scores[at] = unseen == .noNumber ? .nan : 0 }
       return
     }
     let largest = scores[range].reduce(sink ?? -.infinity) { $1.isNaN ? $1 : max($0, $1) }
@@ -82,7 +94,8 @@ struct HeadAttention {
       sum += scores[at]
     }
     if sum == 0 { return }
-    for at in range { scores[at] /= sum }
+    let isGuarded = unseen == .allZero && sum.isNaN
+    for at in range { scores[at] = isGuarded ? 0 : scores[at] / sum }
   }
 }
 

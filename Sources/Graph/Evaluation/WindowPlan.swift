@@ -1,19 +1,19 @@
 /// A window over spatial axes with all numbers settled: where each of its positions reads.
-struct WindowPlan {
+public struct WindowPlan: Sendable {
   /// Extents of the window.
-  let kernel: [Int]
+  public let kernel: [Int]
   /// Steps between positions.
-  let strides: [Int]
+  public let strides: [Int]
   /// Distances between the numbers of a window.
-  let dilations: [Int]
+  public let dilations: [Int]
   /// Pads at the beginning of each axis, perhaps negative.
-  let before: [Int]
+  public let before: [Int]
   /// Pads at the end of each axis, perhaps negative.
-  let after: [Int]
+  public let after: [Int]
   /// Spatial extents that the window slides over.
-  let extents: [Int]
+  public let extents: [Int]
   /// How many positions it takes on each axis.
-  let positions: [Int]
+  public let positions: [Int]
 
   /// Largest number that may occur, so that sums of products of two do not overflow.
   private static let bound = 1 << 30
@@ -21,14 +21,24 @@ struct WindowPlan {
   /// The window that the node's attributes describe. `extents` is what it slides over, `positions` how often it stands on each axis.
   /// Throws where a list has a wrong length or holds an absurd number.
   init(_ context: EvaluationContext, kernel: [Int], extents: [Int], positions: [Int]) throws(Diagnostic) {
+    do throws(Diagnostic) {
+      try self.init(context.attributes, kernel: kernel, extents: extents, positions: positions)
+    } catch {
+      throw context.failure(error.message)
+    }
+  }
+
+  /// The window that attributes describe. `extents` is what it slides over, `positions` how often it stands on each axis.
+  /// Throws where a list has a wrong length or holds an absurd number.
+  public init(_ attributes: Attributes, kernel: [Int], extents: [Int], positions: [Int]) throws(Diagnostic) {
     let rank = kernel.count
     guard extents.count == rank, positions.count == rank else {
-      throw context.failure("the window does not fit the spatial axes")
+      throw Diagnostic(.invalid, "the window does not fit the spatial axes")
     }
     func list(_ name: AttributeName, _ count: Int, _ value: Int) throws(Diagnostic) -> [Int] {
-      guard let given = context.attributes.ints(name), !given.isEmpty else { return Array(repeating: value, count: count) }
+      guard let given = attributes.ints(name), !given.isEmpty else { return Array(repeating: value, count: count) }
       guard given.count == count, given.allSatisfy({ $0.magnitude < Self.bound }) else {
-        throw context.failure("\(name.rawValue) \(given) does not fit \(rank) spatial axes")
+        throw Diagnostic(.invalid, "\(name.rawValue) \(given) does not fit \(rank) spatial axes")
       }
       return given
     }
@@ -36,8 +46,8 @@ struct WindowPlan {
     let dilations = try list(.dilations, rank, 1)
     guard strides.allSatisfy({ $0 > 0 }), dilations.allSatisfy({ $0 > 0 }),
       (kernel + extents + positions).allSatisfy({ (0..<Self.bound).contains($0) })
-    else { throw context.failure("the window has steps that are not positive, or extents beyond reason") }
-    let automatic = context.attributes.string(.autoPad) ?? "NOTSET"
+    else { throw Diagnostic(.invalid, "the window has steps that are not positive, or extents beyond reason") }
+    let automatic = attributes.string(.autoPad) ?? "NOTSET"
     var (before, after) = (Array(repeating: 0, count: rank), Array(repeating: 0, count: rank))
     if automatic == "NOTSET" || automatic.isEmpty {
       let pads = try list(.pads, 2 * rank, 0)
@@ -75,9 +85,9 @@ struct WindowPlan {
   }
 
   /// Numbers of the window.
-  var points: Int { kernel.reduce(1, *) }
+  public var points: Int { kernel.reduce(1, *) }
   /// Positions of the window.
-  var positionCount: Int { positions.reduce(1, *) }
+  public var positionCount: Int { positions.reduce(1, *) }
   /// Numbers that it slides over.
   var extentCount: Int { extents.reduce(1, *) }
   /// True where each position reads the number of its own index.

@@ -53,7 +53,8 @@ extension AttentionFamily {
       batch: q.batch, heads: q.heads, keyHeads: k.heads, queries: q.positions, keys: total, size: q.size, valueSize: v.size,
       query: q.numbers, key: key, value: value,
       scale: attributes.float(.scale).map(Double.init) ?? 1 / Double(q.size).squareRoot(),
-      softcap: Double(attributes.float(.softcap) ?? 0))
+      softcap: Double(attributes.float(.softcap) ?? 0),
+      unseen: attributes.int(.unseenKeys).flatMap { UnseenKeys(rawValue: $0) } ?? .zero)
     let stage: HeadAttention.Stage
     switch attributes.int(.qkMatmulOutputMode) ?? 0 {
     case 0: stage = .raw

@@ -9,7 +9,10 @@ extension Normalisation {
     case .batchNorm: try Self.evaluateBatchNorm(&context, data)
     case .groupNorm: try Self.evaluateGroups(&context, data, groups: attributes.int(.numGroups) ?? 1)
     case .instanceNorm: try Self.evaluateGroups(&context, data, groups: data.shape[1])
-    case .softmax: try Self.evaluateShares(&context, data, Line.softmax)
+    case .softmax:
+      let element = data.element
+      let isHalf = element == .f16 || element == .bf16
+      try Self.evaluateShares(&context, data) { isHalf ? Self.softmax($0, in: element) : Line.softmax($0) }
     case .logSoftmax: try Self.evaluateShares(&context, data, Line.logSoftmax)
     case .hardmax: try Self.evaluateShares(&context, data, Line.hardmax)
     case .localResponseNorm: try Self.evaluateResponse(&context, data)
@@ -38,6 +41,15 @@ extension Normalisation {
     // Until version 13 all axes from there on were one.
     let lines = AxisLines(data.shape, axes: axis..<(old ? data.rank : axis + 1))
     try context.setReals(lines.map(data.reals, shares))
+  }
+
+  /// Softmax as ONNX composes it, every step in a 16-bit type: with it and with its parts the result is the same.
+  private static func softmax(_ line: [Double], in element: ElementType) -> [Double] {
+    func rounded(_ numbers: [Double]) -> [Double] { Tensor(reals: numbers, element, [numbers.count]).reals }
+    let largest = line.reduce(-.infinity) { $1.isNaN ? $1 : max($0, $1) }
+    let powers = rounded(rounded(line.map { $0 - largest }).map { exp($0) })
+    let sum = rounded([powers.reduce(0, +)]).reduce(0, +)
+    return powers.map { $0 / sum }
   }
 
   private static func epsilon(_ context: EvaluationContext, default value: Double = 1e-5) -> Double {

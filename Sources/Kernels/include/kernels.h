@@ -208,7 +208,7 @@ typedef enum pk_chain_code {
   PK_CHAIN_DIVIDE,
   PK_CHAIN_MAXIMUM,  // NaN where one of the two is
   PK_CHAIN_MINIMUM,
-  PK_CHAIN_POWER,         // powf(a, b)
+  PK_CHAIN_POWER,         // powf(a, b), 1 ulp
   PK_CHAIN_MULTIPLY_ADD,  // a · b + c, rounded once where the machine can
   PK_CHAIN_EQUAL,
   PK_CHAIN_LESS,
@@ -311,7 +311,8 @@ typedef struct pk_layer_norm {
 void pk_layer_norm_run(const pk_layer_norm *norm, size_t first_row, size_t end_row);
 
 /// Normalisation of groups of channels of one image, channels last: mean and variance over the pixels and channels of each group (one
-/// channel per group: instance normalisation); then scale and offset per channel, and an activation (NONE, RELU, SILU; others as they come).
+/// channel per group: instance normalisation); then scale and offset per channel, and an activation that has no numbers of its own. `to`
+/// may be `from`, with its stride.
 typedef struct pk_group_norm {
   size_t pixels, channels, groups;
   const float *from;
@@ -337,6 +338,7 @@ typedef enum pk_reduction_kind {
 } pk_reduction_kind;
 
 /// to[outer][inner] = the reduction of from[outer][0..<count][inner]; the inner numbers are contiguous in both, in `to` all are.
+/// A count of 0 gives what changes nothing: 0, 1, −∞ or ∞; as a mean NaN.
 typedef struct pk_reduction {
   pk_reduction_kind kind;
   size_t count, inner;
@@ -351,8 +353,15 @@ void pk_reduction_run(
 
 // ------------------------------------------------------------------------------------------------------------------------- Attention
 
+/// What a query gives whose keys are all masked (their scores −∞).
+typedef enum pk_unseen_keys {
+  PK_UNSEEN_ZERO = 0,
+  PK_UNSEEN_NAN,       // as softmax has it
+  PK_UNSEEN_ALL_ZERO,  // zero, and shares that are NaN for any other reason are 0 too
+} pk_unseen_keys;
+
 /// softmax(scale · Q · Kᵀ + bias) · V of one head; scores are never held for more than a block. The numbers of one query, key, value or
-/// result are contiguous; strides go from one to the next. Queries whose keys are all masked give NaN, as softmax does.
+/// result are contiguous; strides go from one to the next.
 typedef struct pk_attention {
   size_t queries, keys, size, value_size;
   const float *query;
@@ -366,6 +375,7 @@ typedef struct pk_attention {
   float scale;
   bool is_causal;              // query i sees keys up to i + causal_offset
   ptrdiff_t causal_offset;
+  pk_unseen_keys unseen;
   float *result;
   size_t result_stride;
 } pk_attention;

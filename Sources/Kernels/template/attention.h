@@ -220,6 +220,13 @@ static __attribute__((noinline)) void weigh_keys(size_t keys, float *scores, siz
 
 // ---- Values
 
+/// What the weighted sum of one query is multiplied by; 0 where it is to be zero whatever it is.
+PK_INLINE float share_of_total(pk_unseen_keys unseen, float total) {
+  if (unseen != PK_UNSEEN_NAN && total == 0) return 0;
+  if (unseen == PK_UNSEEN_ALL_ZERO && total != total) return 0;
+  return 1.0f / total;
+}
+
 /// The results of some queries: from weights of keys, one row of `weight_stride` per key.
 typedef struct value_sums {
   size_t keys;
@@ -229,6 +236,7 @@ typedef struct value_sums {
   size_t value_stride;
   const float *factors;  // of the results so far; null when there are none
   const float *totals;  // to divide by; null until the last
+  pk_unseen_keys unseen;
   float *result;
   size_t result_stride;
 } value_sums;
@@ -265,11 +273,11 @@ PK_INLINE void value_tile(const int rows, const int vectors, const value_sums *s
   }
 #pragma clang loop unroll(full)
   for (int row = 0; row < rows; row++) {
-    const float share = s->totals == NULL ? 1.0f : 1.0f / s->totals[row];
+    const float share = s->totals == NULL ? 1.0f : share_of_total(s->unseen, s->totals[row]);
 #pragma clang loop unroll(full)
     for (int v = 0; v < vectors; v++) {
       float *at = result + (size_t)row * s->result_stride + v * LANES;
-      const vf value = sums[row * vectors + v] * share;
+      const vf value = share == 0 ? (vf)0 : sums[row * vectors + v] * share;
       if (v + 1 < vectors)
         store(at, value);
       else
@@ -337,7 +345,7 @@ static void sum_values_of_tile(const attention_step *s, size_t row, size_t rows,
   const bool staggered = keys_seen(p, query + rows - 1) > s->first_key + shared && shared < s->keys;
   const value_sums sums = {
     .keys = shared, .weights = s->scores + row, .weight_stride = width, .values = s->values, .value_stride = s->value_stride,
-    .factors = s->first ? NULL : s->factors + row, .totals = s->last && !staggered ? s->totals + row : NULL,
+    .factors = s->first ? NULL : s->factors + row, .totals = s->last && !staggered ? s->totals + row : NULL, .unseen = p->unseen,
     .result = p->result + query * p->result_stride, .result_stride = p->result_stride};
   sum_values(rows, &sums, p->value_size);
   if (!staggered) return;
@@ -347,7 +355,7 @@ static void sum_values_of_tile(const attention_step *s, size_t row, size_t rows,
     const value_sums rest = {
       .keys = end < shared ? 0 : end - shared, .weights = s->scores + shared * width + row + i, .weight_stride = width,
       .values = s->values + shared * s->value_stride, .value_stride = s->value_stride, .factors = &one,
-      .totals = s->last ? s->totals + row + i : NULL, .result = p->result + (query + i) * p->result_stride,
+      .totals = s->last ? s->totals + row + i : NULL, .unseen = p->unseen, .result = p->result + (query + i) * p->result_stride,
       .result_stride = p->result_stride};
     sum_values(1, &rest, p->value_size);
   }
@@ -457,7 +465,7 @@ PK_INLINE vf score_of_keys(const float *query, size_t size, const float *key, si
 /// Some vectors of one query's result, in two chains: even keys and odd ones.
 PK_INLINE void few_values_tile(
     const int vectors, size_t keys, const float *weights, const float *values, size_t value_stride, size_t columns,
-    const float *factor, const float *total, float *result) {
+    const float *factor, const float *total, pk_unseen_keys unseen, float *result) {
   const vmask last = mask_first(columns - (size_t)(vectors - 1) * LANES);
   vf even[4], odd[4];
 #pragma clang loop unroll(full)
@@ -474,12 +482,12 @@ PK_INLINE void few_values_tile(
       odd[v] = vf_fma((vf)weights[j + 1], v + 1 < vectors ? load(next + v * LANES) : load_masked(next + v * LANES, last), odd[v]);
     }
   }
-  const float share = total == NULL ? 1.0f : 1.0f / *total;
+  const float share = total == NULL ? 1.0f : share_of_total(unseen, *total);
 #pragma clang loop unroll(full)
   for (int v = 0; v < vectors; v++) {
     float *to = result + v * LANES;
     if (j < keys) even[v] = vf_fma((vf)weights[j], v + 1 < vectors ? load(values + v * LANES) : load_masked(values + v * LANES, last), even[v]);
-    const vf value = (even[v] + odd[v]) * share;
+    const vf value = share == 0 ? (vf)0 : (even[v] + odd[v]) * share;
     if (v + 1 < vectors)
       store(to, value);
     else
@@ -489,14 +497,14 @@ PK_INLINE void few_values_tile(
 
 static void few_values(
     size_t keys, const float *weights, const float *values, size_t value_stride, size_t value_size, const float *factor,
-    const float *total, float *result) {
+    const float *total, pk_unseen_keys unseen, float *result) {
   for (size_t column = 0; column < value_size; column += 4 * LANES) {
     const size_t columns = least(value_size - column, 4 * LANES);
     switch (quotient_up(columns, LANES)) {
-      case 1: few_values_tile(1, keys, weights, values + column, value_stride, columns, factor, total, result + column); break;
-      case 2: few_values_tile(2, keys, weights, values + column, value_stride, columns, factor, total, result + column); break;
-      case 3: few_values_tile(3, keys, weights, values + column, value_stride, columns, factor, total, result + column); break;
-      case 4: few_values_tile(4, keys, weights, values + column, value_stride, columns, factor, total, result + column); break;
+      case 1: few_values_tile(1, keys, weights, values + column, value_stride, columns, factor, total, unseen, result + column); break;
+      case 2: few_values_tile(2, keys, weights, values + column, value_stride, columns, factor, total, unseen, result + column); break;
+      case 3: few_values_tile(3, keys, weights, values + column, value_stride, columns, factor, total, unseen, result + column); break;
+      case 4: few_values_tile(4, keys, weights, values + column, value_stride, columns, factor, total, unseen, result + column); break;
       default: break;
     }
   }
@@ -536,7 +544,7 @@ static __attribute__((noinline)) void attend_from_one(const pk_attention *p, siz
     total = total * factor + vf_sum(sum);
     few_values(
         keys, weights, p->value + first_key * p->value_stride, p->value_stride, p->value_size, first_key == 0 ? NULL : &factor,
-        first_key + keys >= seen ? &total : NULL, p->result + query * p->result_stride);
+        first_key + keys >= seen ? &total : NULL, p->unseen, p->result + query * p->result_stride);
     first_key += FEW_QUERY_KEYS;
   } while (first_key < seen);
 }

@@ -4,11 +4,6 @@
 
 PK_INLINE vf vf_truth(vi condition) { return vf_select(condition, (vf)1.0f, (vf)0); }
 
-/// powf, or what a few exponents say directly; the same for an element wherever it stands.
-PK_INLINE float power_value(float base, float exponent) {
-  return exponent == 2.0f ? base * base : exponent == 1.0f ? base : exponent == 3.0f ? base * base * base : powf(base, exponent);
-}
-
 PK_INLINE vf chain_value(const pk_chain_code code, vf a, vf b, vf c) {
   switch (code) {
     case PK_CHAIN_ADD: return a + b;
@@ -26,7 +21,8 @@ PK_INLINE vf chain_value(const pk_chain_code code, vf a, vf b, vf c) {
     case PK_CHAIN_XOR: return vf_truth((a != 0.0f) ^ (b != 0.0f));
     case PK_CHAIN_NOT: return vf_truth(a == 0.0f);
     case PK_CHAIN_SELECT: return vf_select(a != 0.0f, b, c);
-    case PK_CHAIN_UNARY: case PK_CHAIN_POWER: return a;
+    case PK_CHAIN_POWER: return vf_power(a, b);
+    case PK_CHAIN_UNARY: return a;
   }
   return a;
 }
@@ -48,10 +44,6 @@ PK_INLINE void chain_loop(const pk_chain_code code, const float *a, const float 
   }
 }
 
-static void power_loop(const float *a, const float *b, float *to, size_t count) {
-  for (size_t i = 0; i < count; i++) to[i] = power_value(a[i], b[i]);
-}
-
 /// `to` may be a, b or c.
 static void run_instruction(
     const pk_chain_instruction *instruction, const float *a, const float *b, const float *c, float *to, size_t count) {
@@ -63,7 +55,7 @@ static void run_instruction(
     case PK_CHAIN_DIVIDE: chain_loop(PK_CHAIN_DIVIDE, a, b, c, to, count); break;
     case PK_CHAIN_MAXIMUM: chain_loop(PK_CHAIN_MAXIMUM, a, b, c, to, count); break;
     case PK_CHAIN_MINIMUM: chain_loop(PK_CHAIN_MINIMUM, a, b, c, to, count); break;
-    case PK_CHAIN_POWER: power_loop(a, b, to, count); break;
+    case PK_CHAIN_POWER: chain_loop(PK_CHAIN_POWER, a, b, c, to, count); break;
     case PK_CHAIN_MULTIPLY_ADD: chain_loop(PK_CHAIN_MULTIPLY_ADD, a, b, c, to, count); break;
     case PK_CHAIN_EQUAL: chain_loop(PK_CHAIN_EQUAL, a, b, c, to, count); break;
     case PK_CHAIN_LESS: chain_loop(PK_CHAIN_LESS, a, b, c, to, count); break;
@@ -88,10 +80,10 @@ typedef struct chain_view {
   ptrdiff_t strides[PK_RANK_LIMIT];
 } chain_view;
 
-/// A place in a view. `before` is the row's offset from the data less that of axis rank - 2.
+/// A place in a view.
 typedef struct chain_place {
   size_t coordinates[PK_RANK_LIMIT];
-  size_t column, row;  // of the last axis and the one before, which are the last two coordinates
+  size_t column, row;  // the coordinates of the last axis and the one before, kept apart: only those of the axes before count on
   ptrdiff_t outer;     // the offset of the axes before these, in elements
 } chain_place;
 

@@ -111,8 +111,15 @@ ELEMENTS(8) ELEMENTS(16) ELEMENTS(32) ELEMENTS(64)
       } \
     } \
     return false; \
-  } \
-  /* Small squares, so that lines of both sides stay in the cache. */ \
+  }
+DEFINE_COPY_ELEMENTS(8)
+DEFINE_COPY_ELEMENTS(16)
+DEFINE_COPY_ELEMENTS(32)
+DEFINE_COPY_ELEMENTS(64)
+#undef DEFINE_COPY_ELEMENTS
+
+/// Small squares, so that lines of both sides stay in the cache.
+#define DEFINE_COPY_SQUARES(bits) \
   static void copy_squares_##bits(const copy_part *part) { \
     for (size_t row = 0; row < part->rows; row += 16) \
       for (size_t column = 0; column < part->columns; column += 16) { \
@@ -125,11 +132,10 @@ ELEMENTS(8) ELEMENTS(16) ELEMENTS(32) ELEMENTS(64)
         } \
       } \
   }
-DEFINE_COPY_ELEMENTS(8)
-DEFINE_COPY_ELEMENTS(16)
-DEFINE_COPY_ELEMENTS(32)
-DEFINE_COPY_ELEMENTS(64)
-#undef DEFINE_COPY_ELEMENTS
+DEFINE_COPY_SQUARES(8)
+DEFINE_COPY_SQUARES(16)
+DEFINE_COPY_SQUARES(64)
+#undef DEFINE_COPY_SQUARES
 
 // ---- Tiles
 

@@ -12,21 +12,32 @@ PK_INLINE vf vf_greater(vf a, vf b) { return vf_select(a == a, vf_max(a, b), a);
 PK_INLINE vf vf_lesser(vf a, vf b) { return vf_select(a == a, vf_min(a, b), a); }
 PK_INLINE vf vf_clip(vf a, vf low, vf high) { return vf_min(high, vf_max(low, a)); }
 
-/// The sum of all lanes, halves first.
-PK_INLINE float vf_sum(vf a) {
-  float lanes[LANES];
-  store(lanes, a);
-  for (int half = LANES / 2; half > 0; half /= 2)
-    for (int lane = 0; lane < half; lane++) lanes[lane] += lanes[lane + half];
-  return lanes[0];
-}
+/// Combines all lanes into one number, halves first.
+#define VF_FOLD_2(combine, a) ({ const __auto_type pair = (a); combine(pair.lo, pair.hi); })
+#define VF_FOLD_4(combine, a) ({ const __auto_type four = (a); VF_FOLD_2(combine, combine(four.lo, four.hi)); })
+#define VF_FOLD_8(combine, a) ({ const __auto_type eight = (a); VF_FOLD_4(combine, combine(eight.lo, eight.hi)); })
+#define VF_FOLD_16(combine, a) ({ const __auto_type sixteen = (a); VF_FOLD_8(combine, combine(sixteen.lo, sixteen.hi)); })
+#if LANES_LIMIT == 16
+#define VF_FOLD VF_FOLD_16
+#elif LANES_LIMIT == 8
+#define VF_FOLD VF_FOLD_8
+#else
+#define VF_FOLD VF_FOLD_4
+#endif
+#define SUM_OF_TWO(a, b) ((a) + (b))
+#define PRODUCT_OF_TWO(a, b) ((a) * (b))
+#define GREATEST_OF_TWO(a, b) ((a) > (b) ? (a) : (b))
+#define GREATER_OR_NAN_OF_TWO(a, b) ((((a) > (b)) | ((a) != (a))) ? (a) : (b))
+#define LESSER_OR_NAN_OF_TWO(a, b) ((((a) < (b)) | ((a) != (a))) ? (a) : (b))
 
-PK_INLINE float vf_greatest(vf a) {
-  float lanes[LANES];
-  store(lanes, a);
-  for (int half = LANES / 2; half > 0; half /= 2)
-    for (int lane = 0; lane < half; lane++) lanes[lane] = lanes[lane] > lanes[lane + half] ? lanes[lane] : lanes[lane + half];
-  return lanes[0];
+PK_INLINE float vf_sum(vf a) { return VF_FOLD(SUM_OF_TWO, a); }
+PK_INLINE float vf_greatest(vf a) { return VF_FOLD(GREATEST_OF_TWO, a); }
+
+/// True in the first `count` lanes.
+PK_INLINE vi first_lanes(size_t count) {
+  vi lanes = 0;
+  for (int lane = 0; lane < LANES; lane++) lanes[lane] = lane;
+  return lanes < (int32_t)least(count, LANES);
 }
 
 /// Copies `count` floats; for short runs, where memcpy's call costs.

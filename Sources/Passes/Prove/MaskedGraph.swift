@@ -48,7 +48,7 @@ struct MaskedGraph {
 
   private func isFloat(_ value: ValueID) -> Bool { solution.inferred.types[value.index].element.isFloat }
 
-  private func extent(_ value: ValueID, _ axis: Int) -> Int? { solution.inferred.types[value.index].shape[axis].constant }
+  private func extent(_ value: ValueID, _ axis: Int) -> Int? { kept.length(solution.inferred.types[value.index].shape[axis]) }
 
   // MARK: - Nodes
 
@@ -62,18 +62,19 @@ struct MaskedGraph {
       guard let input, !(rule.zeroedWith.contains(operand)) else { continue }
       exposed.insert(input)
     }
+    // Axes from the last one on, which is -1.
     var spread: [(axis: Int, list: [Int], positions: [Int])] = []
-    if let data = node.inputs.first.flatMap({ $0 }) {
+    if node.inputs.indices.contains(rule.data), let data = node.inputs[rule.data] {
       for axis in rule.axes {
         guard let list = kept(data, axis), let length = extent(data, axis) else { continue }
         for operand in rule.gathered {
           guard node.inputs.indices.contains(operand), let input = node.inputs[operand] else { continue }
           // Scales and biases stand at the last axes.
-          let own = axis - (rank(data) - originalRank(node, operand, of: data))
-          guard own >= 0, operand == 0 || extentNow(input, own) == length else { continue }
+          let own = operand == rule.data ? axis : axis - rank(data) + module[input].type.rank
+          guard own >= 0, operand == rule.data || extentNow(input, own) == length else { continue }
           node.inputs[operand] = gather(input, list, axis: own)
         }
-        spread.append((axis, list, Self.places(of: list, among: length)))
+        spread.append((axis - rank(data), list, Self.places(of: list, among: length)))
       }
     }
     if let groups = rule.groups, let (scale, count) = try keptGroups(original, groups) {
@@ -85,13 +86,9 @@ struct MaskedGraph {
     finish(node, rule, spread)
   }
 
-  private func originalRank(_ node: Node, _ operand: Int, of data: ValueID) -> Int {
-    operand == 0 ? rank(data) : node.inputs[operand].map { module[$0].type.rank } ?? 0
-  }
-
   private func extentNow(_ value: ValueID, _ axis: Int) -> Int? {
     let shape = module[value].type.shape
-    return shape.indices.contains(axis) ? shape[axis].constant : nil
+    return shape.indices.contains(axis) ? kept.length(shape[axis]) : nil
   }
 
   /// Adds a node, then spreads its results to the old places and zeroes what is removed.
@@ -215,11 +212,13 @@ struct MaskedGraph {
 extension MaskedGraph {
   /// What a node needs so that it works on kept indices alone.
   private struct Rule {
-    /// Axes of operand 0 over which zeros would count.
+    /// The operand that `axes` are of.
+    var data = 0
+    /// Axes over which zeros would count.
     var axes: [Int] = []
     /// Operands that are gathered along these axes, aligned at the last axis.
     var gathered: [Int] = [0]
-    /// Results that have these axes and are spread back.
+    /// Results that have these axes, aligned at the last one, and are spread back.
     var spreadOutputs: [Int] = []
     /// The result that holds positions on the axis.
     var positionOutput: Int?
@@ -238,6 +237,10 @@ extension MaskedGraph {
       .unsupported, "\(node.operation.textName): a pruned tensor meets it, and there is no rule to check what it makes",
       at: .node(module.label(of: node)))
     switch node.operation {
+    // As many numbers are drawn as are kept, so that both models draw the same.
+    case .elementwise(.dropout): return Rule(axes: Array(0..<rank), spreadOutputs: [0, 1])
+    case .generation(.bernoulli), .generation(.randomNormalLike), .generation(.randomUniformLike):
+      return Rule(axes: Array(0..<rank), spreadOutputs: [0])
     case .elementwise, .reshaping, .joining, .generation, .quantisation, .recurrence: return Rule()
     case .matrixProduct: return Rule(zeroedWith: data.map { isParameter($0) } == true ? [] : [1])
     case .convolution: return Rule(zeroedWith: [1, 2])
@@ -260,7 +263,10 @@ extension MaskedGraph {
       case .lpNorm: return Rule(axes: positive([attributes.int(.axis) ?? -1]), spreadOutputs: [0])
       case .meanVarianceNorm: return Rule(axes: positive(attributes.ints(.axes) ?? [0, 2, 3]), spreadOutputs: [0])
       case .localResponseNorm: return Rule(axes: [1], spreadOutputs: [0])
-      case .embedLayerNorm, .quantisedSoftmax: throw refusal
+      case .embedLayerNorm:
+        // Tables of words, positions and segments, then scale and bias.
+        return Rule(data: 2, axes: [1], gathered: Array(2...6), spreadOutputs: [0, 2])
+      case .quantisedSoftmax: throw refusal
       }
     case .reduction(let reduction):
       switch reduction {

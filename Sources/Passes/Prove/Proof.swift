@@ -1,7 +1,7 @@
 import Graph
 import Runtime
 
-/// The masked original beside the smaller model, value by value.
+/// The masked original beside the smaller model: parameter by parameter, bit for bit, and value by value.
 public struct Proof: Sendable {
   /// Two values that should agree.
   public struct Difference: Sendable {
@@ -15,7 +15,7 @@ public struct Proof: Sendable {
 
   /// Outputs in order, each with its worst relative error over all inputs tried.
   public let outputs: [(name: String, error: Double)]
-  /// Outputs, or the first values inside, that differ by more than the tolerance.
+  /// Parameters whose numbers are others, then the first values inside, or outputs, that differ by more than the tolerance.
   public let faults: [Difference]
   /// How many values were compared.
   public let compared: Int
@@ -40,20 +40,20 @@ public struct Proof: Sendable {
     inputs: [RuntimeValue],
     threads: Int, tolerance: Double = defaultTolerance
   ) throws(Diagnostic) -> Proof {
-    let kept = KeptIndices(solution: solution, plan: plan)
+    let kept = KeptIndices(solution: solution, plan: plan, symbols: symbols(solution.module, inputs))
     let masked = try MaskedGraph.make(solution, kept)
     var left = try Stepper(masked, source: sources.original, inputs: inputs, threads: threads)
     var right = try Stepper(smaller, source: sources.smaller, inputs: inputs, threads: threads)
     let byName = Dictionary(
       solution.module.values.indices.map { (solution.module.values[$0].name, ValueID($0)) },
       uniquingKeysWith: { first, _ in first })
-    var faults: [Difference] = []
+    var faults = changedParameters(solution, kept, smaller)
     var compared = 0
     while let step = try left.advance() {
       guard faults.count < 5 else { break }
       for name in left.names(madeBy: step) {
         guard let id = byName[name], let want = try left.value(madeNow: name), want.element.isFloat,
-          let have = try right.value(madeNow: name), !isOpen(id, solution, plan)
+          let have = try right.value(madeNow: name), !isOpen(id, solution, plan, kept)
         else { continue }
         let lists = want.shape.indices.map { axis in kept.positions(solution.axes[id.index][axis]) }
         compared += 1
@@ -73,11 +73,49 @@ public struct Proof: Sendable {
     return Proof(outputs: outputs, faults: faults, compared: compared, tolerance: tolerance)
   }
 
-  /// True where a pruned group stands on an axis whose length is known only when the model runs (`batch * heads`): which of its positions
-  /// are kept cannot be listed, and what is made of it is compared instead.
-  private static func isOpen(_ value: ValueID, _ solution: Solution, _ plan: Plan) -> Bool {
+  /// Parameters whose numbers are not the original's at the kept indices. An input that happens to be multiplied by zero hides them from
+  /// every value that is computed.
+  private static func changedParameters(_ solution: Solution, _ kept: KeptIndices, _ smaller: Module) -> [Difference] {
+    let contents = Dictionary(
+      smaller.parameters.map { (smaller[$0.value].name, $0.content) }, uniquingKeysWith: { first, _ in first })
+    var faults: [Difference] = []
+    for parameter in solution.module.parameters where parameter.content.element.isFloat && !parameter.content.isMissing {
+      let name = solution.module[parameter.value].name
+      guard let have = contents[name] else { continue }
+      let want = parameter.content.keeping(solution.axes[parameter.value.index].map { kept.positions($0) })
+      guard !isSame(want, have), let left = Tensor(want), let right = Tensor(have) else { continue }
+      let error = left.shape == right.shape ? relativeError(left, right) : nil
+      let summary = "\(name) (\(right.type)) is not what the plan keeps of the original's numbers (\(left.type))"
+      faults.append(Difference(name: name, error: error, summary: summary))
+      if faults.count == 3 { break }
+    }
+    return faults
+  }
+
+  private static func isSame(_ one: TensorContent, _ other: TensorContent) -> Bool {
+    guard one.element == other.element, one.shape == other.shape else { return false }
+    if one.data.isIdentical(to: other.data), one.kept == other.kept { return true }
+    let bytes = one.materialized()
+    return other.materialized().withUnsafeBytes { other in bytes.withUnsafeBytes { $0.elementsEqual(other) } }
+  }
+
+  /// The numbers that the symbols in the types of a module's inputs stand for.
+  private static func symbols(_ module: Module, _ inputs: [RuntimeValue]) -> [String: Int] {
+    var symbols: [String: Int] = [:]
+    for (input, value) in zip(module.inputs, inputs) {
+      guard let tensor = value.tensor else { continue }
+      for (extent, length) in zip(module[input].type.shape, tensor.shape) where extent.symbols == ["\(extent)"] {
+        symbols["\(extent)"] = length
+      }
+    }
+    return symbols
+  }
+
+  /// True where a pruned group stands on an axis whose length hangs on data: which of its positions are kept cannot be listed, and what
+  /// is made of it is compared instead.
+  private static func isOpen(_ value: ValueID, _ solution: Solution, _ plan: Plan, _ kept: KeptIndices) -> Bool {
     solution.axes[value.index].contains { layout in
-      !solution.table.extent(layout).isConstant && solution.groups(in: layout).contains { plan.kept[$0] != nil }
+      kept.length(solution.table.extent(layout)) == nil && solution.groups(in: layout).contains { plan.kept[$0] != nil }
     }
   }
 

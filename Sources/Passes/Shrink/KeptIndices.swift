@@ -5,6 +5,7 @@ final class KeptIndices {
   private let solution: Solution
   private let plan: Plan
   private let sizes: [Int]
+  private let symbols: [String: Int]
   private var known: [Layout: [Int]?] = [:]
   private var extents: [Layout: Extent] = [:]
   /// Lists longer than this are not made: no tensor of a real model has such an axis, only a damaged file.
@@ -12,13 +13,20 @@ final class KeptIndices {
   /// The length of an axis that was asked for and is too long to list.
   private(set) var overlong: Int?
 
-  init(solution: Solution, plan: Plan) {
+  /// `symbols`: what symbolic extents are in one run; without it, axes that have some keep all as far as can be said.
+  init(solution: Solution, plan: Plan, symbols: [String: Int] = [:]) {
+    self.symbols = symbols
     self.solution = solution
     self.plan = plan
     sizes = solution.groups.indices.map { plan.kept[$0]?.count ?? solution.groups[$0].extent }
   }
 
-  /// Kept positions of an axis with a fixed extent, ascending; nil where all are kept.
+  /// The length an extent has; nil where it hangs on symbols that have no number.
+  func length(_ extent: Extent) -> Int? {
+    extent.constant ?? extent.evaluated { symbols[$0] }.flatMap { $0 < 0 ? nil : $0 }
+  }
+
+  /// Kept positions of an axis with a known length, ascending; nil where all are kept.
   func positions(_ layout: Layout) -> [Int]? {
     if let known = known[layout] { return known }
     let result = compute(layout)
@@ -36,7 +44,7 @@ final class KeptIndices {
 
   private func compute(_ layout: Layout) -> [Int]? {
     let table = solution.table
-    if let length = table.extent(layout).constant, length > Self.longest {
+    if let length = length(table.extent(layout)), length > Self.longest {
       overlong = length
       return nil
     }
@@ -49,7 +57,7 @@ final class KeptIndices {
       var result: [Int] = []
       var start = 0
       for (part, list) in zip(parts, lists) {
-        guard let length = table.extent(part).constant else { return nil }
+        guard let length = length(table.extent(part)) else { return nil }
         if let list { result += list.map { $0 + start } } else { result += start..<start + length }
         start += length
       }
@@ -59,7 +67,7 @@ final class KeptIndices {
       if lists.allSatisfy({ $0 == nil }) { return nil }
       var result = [0]
       for (factor, list) in zip(factors, lists) {
-        guard let length = table.extent(factor).constant else { return nil }
+        guard let length = length(table.extent(factor)) else { return nil }
         let inner = list ?? Array(0..<length)
         result = result.flatMap { outer in inner.map { outer * length + $0 } }
       }

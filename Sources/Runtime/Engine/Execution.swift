@@ -21,7 +21,7 @@ struct Execution {
   mutating func run(step index: Int) throws(Diagnostic) {
     let step = program.steps[index]
     switch step.run {
-    case .kernel(let run): run(frame)
+    case .kernel(let run): try run(frame)
     case .plain: for node in step.nodes { try evaluate(program.module.nodes[node]) }
     }
   }
@@ -46,10 +46,10 @@ struct Execution {
 
   /// Puts a value where it belongs: its buffer, or beside.
   private mutating func store(_ value: RuntimeValue, _ id: ValueID) {
-    if case .buffer(let operand)? = program.storage[id.index], let tensor = value.tensor {
+    if case .buffer(let placement)? = program.storage[id.index], let tensor = value.tensor {
       tensor.data.withUnsafeBytes { source in
         guard let from = source.baseAddress else { return }
-        let to = frame.bytes(operand)
+        let to = frame.bytes(placement.operand)
         if UnsafeRawPointer(to) != from { to.copyMemory(from: from, byteCount: source.count) }
       }
     } else {
@@ -74,18 +74,46 @@ struct Execution {
   func value(_ id: ValueID, isLasting: Bool) -> RuntimeValue? {
     switch program.storage[id.index] {
     case .made?: return made[id]
-    case .buffer(let operand)?:
-      let type = program.module[id].type
-      guard let shape = type.staticShape, let count = Tensor.count(shape), let bytes = type.element.byteCount(of: count) else {
-        return nil
+    case .buffer(let placement)?:
+      guard let shape = program.module[id].type.staticShape else { return nil }
+      if let rows = program.rows[id] { return tensor(id, rows, shape).map { .tensor(isLasting ? Self.copy($0) : $0) } }
+      if placement.isDense(shape) {
+        return tensor(id, placement.operand, shape).map { .tensor(isLasting ? Self.copy($0) : $0) }
       }
-      let store = ByteStore(adopting: frame.bytes(operand), count: bytes) { _, _ in }
-      guard let data = TensorData(store, range: 0..<bytes), let tensor = Tensor(type.element, shape, data: data) else {
-        return nil
-      }
-      return .tensor(isLasting ? Self.copy(tensor) : tensor)
+      return .tensor(gathered(id, placement, shape))
     case nil: return nil
     }
+  }
+
+  /// A value as it lies in memory; the row-major copy that later steps read may not be there yet.
+  func valueAsMade(_ id: ValueID) -> Tensor? {
+    guard case .buffer(let placement)? = program.storage[id.index], let shape = program.module[id].type.staticShape else {
+      return made[id]?.tensor
+    }
+    return placement.isDense(shape) ? tensor(id, placement.operand, shape) : gathered(id, placement, shape)
+  }
+
+  private func tensor(_ id: ValueID, _ operand: Operand, _ shape: [Int]) -> Tensor? {
+    let element = program.module[id].type.element
+    guard let count = Tensor.count(shape), let bytes = element.byteCount(of: count) else { return nil }
+    let store = ByteStore(adopting: frame.bytes(operand), count: bytes) { _, _ in }
+    guard let data = TensorData(store, range: 0..<bytes) else { return nil }
+    return Tensor(element, shape, data: data)
+  }
+
+  /// The numbers of a view, row by row.
+  private func gathered(_ id: ValueID, _ placement: Placement, _ shape: [Int]) -> Tensor {
+    let element = program.module[id].type.element
+    let width = (element.bits ?? 8) / 8
+    let positions = Tensor.positions(shape, strides: placement.strides)
+    let from = frame.bytes(placement.operand)
+    let data = TensorData(count: positions.count * width) { target in
+      guard let to = target.baseAddress else { return }
+      for (index, position) in positions.enumerated() {
+        (to + index * width).copyMemory(from: from + position * width, byteCount: width)
+      }
+    }
+    return Tensor(element, shape, data: data) ?? Tensor(wholes: [], element, [0])
   }
 }
 
@@ -140,7 +168,7 @@ public struct Stepper {
   public mutating func value(madeNow name: String) throws(Diagnostic) -> Tensor? {
     guard let (step, value) = makers[name], step >= done - 1 else { return nil }
     while done <= step { _ = try advance() }
-    return execution.value(value, isLasting: false)?.tensor
+    return execution.valueAsMade(value)
   }
 
   /// The outputs, all steps done.

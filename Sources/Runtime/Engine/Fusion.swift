@@ -190,20 +190,22 @@ struct FusionPlanner {
 
   // MARK: - Elementwise chains
 
-  /// Puts a node into the chain that makes one of its operands, where nobody else reads it; else into a step of its own.
+  /// Joins a node with the chains that make its operands, where nobody else reads what they make; else it is a step of its own.
   private mutating func place(_ node: Int) {
-    guard let output = module.nodes[node].outputs.first.flatMap({ $0 }), isChainable(node) else { return begin(node, .single) }
+    guard let output = module.nodes[node].outputs.first.flatMap({ $0 }), isChain([node]) else { return begin(node, .single) }
+    var nodes = [node]
     for case let input? in module.nodes[node].inputs {
-      guard onlyReader(input) == node, type(input) == type(output), let maker = makers[input.index], let step = stepOf[maker],
-        case .chain = steps[step].kind, steps[step].result == input, steps[step].nodes.count < 12
+      guard onlyReader(input) == node, type(input).staticShape == type(output).staticShape, let maker = makers[input.index],
+        let step = stepOf[maker], case .chain = steps[step].kind, steps[step].result == input
       else { continue }
-      steps[step].nodes.append(node)
-      steps[step].result = output
-      stepOf[node] = step
-      return
+      let joined = (steps[step].nodes + nodes).sorted()
+      guard isChain(joined) else { continue }
+      nodes = joined
+      steps[step].nodes = []
+      steps[step].result = nil
     }
-    begin(node, .chain)
-    steps[steps.count - 1].result = output
+    for member in nodes { stepOf[member] = steps.count }
+    steps.append(FusedStep(nodes: nodes, kind: .chain, result: output))
   }
 
   private mutating func begin(_ node: Int, _ kind: FusedStep.Kind) {
@@ -211,12 +213,9 @@ struct FusionPlanner {
     steps.append(FusedStep(nodes: [node], kind: kind, result: module.nodes[node].outputs.first.flatMap { $0 }))
   }
 
-  private func isChainable(_ node: Int) -> Bool {
-    guard case .elementwise(let function) = module.nodes[node].operation,
-      ChainOperation(function, module.nodes[node], scalar) != nil
-    else { return false }
-    return (module.nodes[node].inputs + module.nodes[node].outputs).allSatisfy { value in
-      value.map { type($0).element == .f32 && type($0).staticShape != nil } ?? true
-    }
+  /// Whether the kernel can do these nodes in one pass.
+  private func isChain(_ nodes: [Int]) -> Bool {
+    guard let code = ChainCode(nodes, in: module, constants: constants), code.allocated() != nil else { return false }
+    return nodes.allSatisfy { module.nodes[$0].outputs.first.flatMap { $0 }.map { type($0).staticShape != nil } ?? false }
   }
 }

@@ -6,11 +6,15 @@ private struct ProductShape {
   var m: Int
   var n: Int
   var k: Int
-  /// Element strides of A's rows and columns, and of B's.
+  /// Where A and B begin, and the strides of their rows and columns, in numbers.
+  var a: Operand
+  var b: Operand
   var aStrides: (row: Int, column: Int)
   var bStrides: (row: Int, column: Int)
-  /// Per batch, the first element of A and of B; C's follow one another.
+  /// Per batch, the first number of A and of B; C's follow one another.
   var batches: [(a: Int, b: Int)]
+  /// The axes of C as they lie in memory.
+  var order: [Int]
   var alpha: Float = 1
 }
 
@@ -18,8 +22,9 @@ extension ProgramBuilder {
   /// Matrix products of f32 numbers, with their epilogue.
   mutating func bindProduct(_ node: Node, _ fused: FusedStep, _ epilogue: FusedEpilogue) -> Bool {
     guard node.inputs.count > 1, let a = node.inputs[0], let b = node.inputs[1], let made = node.outputs[0], isFloat(a),
-      isFloat(b), isFloat(made),
-      let product = productShape(node, a, b), product.m > 0, product.n > 0, product.k > 0, !product.batches.isEmpty
+      isFloat(b), isFloat(made), let shapeOfResult = shape(made), !shapeOfResult.contains(0),
+      let product = productShape(node, a, b, rank: shapeOfResult.count), product.m > 0, product.n > 0, product.k > 0,
+      !product.batches.isEmpty
     else { return false }
     var epilogue = epilogue
     if case .matrixProduct(.gemm) = node.operation, node.inputs.count > 2, let summand = node.inputs[2] {
@@ -30,24 +35,23 @@ extension ProgramBuilder {
       epilogue.bias = summand
     }
     let result = fused.result ?? made
-    guard let left = reading(a) else { return false }
-    let bias = epilogue.bias.flatMap { reading($0) }
-    let residual = epilogue.residual.flatMap { reading($0) }
+    let bias = epilogue.bias.flatMap { dense($0) }
+    let aimed = Placement(dense: Operand(buffer: 0), shapeOfResult, order: product.order)
+    let residual = epilogue.residual.flatMap { summand in
+      placement(summand, copiedTo: product.order) { other in
+        shapeOfResult.indices.allSatisfy { shapeOfResult[$0] == 1 || other.strides[$0] == aimed.strides[$0] }
+      }?.operand
+    }
     guard (bias == nil) == (epilogue.bias == nil), (residual == nil) == (epilogue.residual == nil) else { return false }
     let (function, first, second) = Self.kernelActivation(epilogue.activation)
     let isAfter = epilogue.isResidualAfterActivation
     let packed = Self.packedCount(product)
     let isWeight = parameters[b] != nil && product.batches.allSatisfy { $0.b == 0 }
     let right: Operand
-    if isWeight, let tensor = constant(b) {
-      right = addConstant(Self.pack(tensor, product))
-    } else if let operand = reading(b) {
-      right = operand
-    } else {
-      return false
-    }
+    if isWeight, let tensor = constant(b) { right = addConstant(Self.pack(tensor, product)) } else { right = product.b }
     let panelsAll = isWeight ? nil : temporary(bytes: packed * 4 * product.batches.count)
-    guard let target = writing(result) else { return false }
+    guard let target = writing(result, order: product.order)?.operand else { return false }
+    let left = product.a
     let tasks = Self.tasks(product, threads: threads)
     var sample = pk_gemm()
     sample.m = product.m
@@ -100,46 +104,83 @@ extension ProgramBuilder {
     return true
   }
 
-  private func productShape(_ node: Node, _ a: ValueID, _ b: ValueID) -> ProductShape? {
-    guard let left = shape(a), let right = shape(b), case .matrixProduct(let kind) = node.operation else { return nil }
+  /// The operands as matrices, moved if need be; nil for products that the kernel does not know.
+  private mutating func productShape(_ node: Node, _ a: ValueID, _ b: ValueID, rank: Int) -> ProductShape? {
+    guard case .matrixProduct(let kind) = node.operation else { return nil }
+    let isGemm: Bool
     switch kind {
-    case .gemm:
-      guard left.count == 2, right.count == 2 else { return nil }
-      let (transA, transB) = (node.attributes.flag(.transA), node.attributes.flag(.transB))
-      return ProductShape(
-        m: left[transA ? 1 : 0], n: right[transB ? 0 : 1], k: left[transA ? 0 : 1],
-        aStrides: transA ? (1, left[1]) : (left[1], 1),
-        bStrides: transB ? (1, right[1]) : (right[1], 1), batches: [(0, 0)], alpha: node.attributes.float(.alpha) ?? 1)
-    case .matMul: return Self.batched(left, right)
+    case .gemm: isGemm = true
+    case .matMul: isGemm = false
     case .einsum, .matMulInteger, .quantisedMatMul, .fusedMatMul, .matMulNBits, .fusedGemm, .quantisedGemm, .dynamicMatMul,
       .integerToFloat:
       return nil
     }
-  }
-
-  private static func batched(_ left: [Int], _ right: [Int]) -> ProductShape? {
-    guard !left.isEmpty, !right.isEmpty else { return nil }
-    let a = left.count == 1 ? [1] + left : left
-    let b = right.count == 1 ? right + [1] : right
-    let (k, n) = (b[b.count - 2], b[b.count - 1])
-    // One B for all rows of A: the batches are rows.
-    if b.count == 2 {
-      return ProductShape(m: a.dropLast().reduce(1, *), n: n, k: k, aStrides: (k, 1), bStrides: (n, 1), batches: [(0, 0)])
+    guard var left = shape(a), var right = shape(b), !left.isEmpty, !right.isEmpty, !left.contains(0), !right.contains(0) else {
+      return nil
     }
-    let rank = max(a.count, b.count) - 2
-    let outerA = Array(repeating: 1, count: rank - (a.count - 2)) + a.dropLast(2)
-    let outerB = Array(repeating: 1, count: rank - (b.count - 2)) + b.dropLast(2)
-    let outer = zip(outerA, outerB).map { $0 == 1 ? $1 : $0 }
-    let m = a[a.count - 2]
-    let starts = zip(Tensor.broadcastPositions(outerA, to: outer), Tensor.broadcastPositions(outerB, to: outer))
+    // A row or a column by itself is a matrix of one.
+    let (isRow, isColumn) = (left.count == 1, right.count == 1)
+    func matrix(_ placement: Placement, _ isLeft: Bool) -> Placement {
+      var placement = placement
+      if isLeft && isRow { placement.strides.insert(placement.strides[0], at: 0) }
+      if !isLeft && isColumn { placement.strides.append(1) }
+      return placement
+    }
+    if isRow { left.insert(1, at: 0) }
+    if isColumn { right.append(1) }
+    let (transA, transB) = (isGemm && node.attributes.flag(.transA), isGemm && node.attributes.flag(.transB))
+    let isMatrix = parameters[b] != nil && right.dropLast(2).allSatisfy { $0 == 1 } && !isColumn
+    // A weight is packed when the program is built; nobody reads it where it lies.
+    guard
+      let second = isMatrix
+        ? Placement(dense: Operand(buffer: 0), right)
+        : placement(b, copiedTo: Array(0..<(isColumn ? 1 : right.count)), if: { $0.strides.allSatisfy { $0 >= 0 } })
+    else { return nil }
+    let bPlacement = matrix(second, false)
+    var bStrides = (row: bPlacement.strides[right.count - 2], column: bPlacement.strides[right.count - 1])
+    var (k, n) = (right[right.count - 2], right[right.count - 1])
+    if transB { (k, n, bStrides) = (n, k, (row: bStrides.column, column: bStrides.row)) }
+    // One B for all rows of A: the rows of all batches are those of one matrix.
+    if !isRow, !isColumn, !transA, right.dropLast(2).allSatisfy({ $0 == 1 }), left.count == rank,
+      let rows = rows(a, inner: [left.count - 1])
+    {
+      return ProductShape(
+        m: rows.rows, n: n, k: k, a: rows.operand, b: bPlacement.operand, aStrides: (rows.rowStride, 1), bStrides: bStrides,
+        batches: [(0, 0)], order: rows.order, alpha: isGemm ? node.attributes.float(.alpha) ?? 1 : 1)
+    }
+    let own = isRow ? 1 : left.count
+    guard
+      let first = placement(
+        a, copiedTo: Array(0..<own),
+        if: { $0.strides.allSatisfy { $0 >= 0 } && ($0.strides.suffix(2).contains(1) || left.suffix(2).contains(1)) })
+    else { return nil }
+    let aPlacement = matrix(first, true)
+    var aStrides = (row: aPlacement.strides[left.count - 2], column: aPlacement.strides[left.count - 1])
+    var m = left[left.count - 2]
+    if transA {
+      m = left[left.count - 1]
+      aStrides = (row: aStrides.column, column: aStrides.row)
+    }
+    let outerRank = max(left.count, right.count) - 2
+    let outerA = Array(left.dropLast(2))
+    let outerB = Array(right.dropLast(2))
+    func padded(_ list: [Int]) -> [Int] { Array(repeating: 1, count: outerRank - list.count) + list }
+    let outer = zip(padded(outerA), padded(outerB)).map { $0 == 1 ? $1 : $0 }
+    func starts(_ placement: Placement, _ own: [Int]) -> [Int] {
+      let strides = Placement(placement.operand, strides: Array(placement.strides.dropLast(2))).broadcast(own, to: outer)
+      return Tensor.positions(outer, strides: strides)
+    }
     return ProductShape(
-      m: m, n: n, k: k, aStrides: (k, 1), bStrides: (n, 1), batches: starts.map { ($0 * m * k, $1 * k * n) })
+      m: m, n: n, k: k, a: aPlacement.operand, b: bPlacement.operand, aStrides: aStrides, bStrides: bStrides,
+      batches: zip(starts(aPlacement, outerA), starts(bPlacement, outerB)).map { ($0, $1) }, order: Array(0..<rank),
+      alpha: isGemm ? node.attributes.float(.alpha) ?? 1 : 1)
   }
 
   private static func packedCount(_ product: ProductShape) -> Int { pk_packed_b_size(product.k, product.n) }
 
   private static func pack(_ tensor: Tensor, _ product: ProductShape) -> TensorData {
     let aligned = tensor.data.numbers(as: Float.self)
+    // The constant lies row by row, whatever copies of it there are.
     return TensorData(count: packedCount(product) * 4) { target in
       guard let panels = target.baseAddress?.assumingMemoryBound(to: Float.self) else { return }
       pk_pack_b(

@@ -4,7 +4,9 @@ import Graph
 struct Step: Sendable {
   /// What it does, for people: `conv + add + relu`.
   let name: String
-  /// Nodes of the lowered graph that it carries out, the last one being its place among the others.
+  /// Name of the node that leads, or of the value that is copied.
+  let label: String
+  /// Nodes of the lowered graph that it carries out, the last one being its place among the others; none for a copy.
   let nodes: [Int]
   /// Multiply-adds.
   let multiplyAdds: Double
@@ -14,7 +16,7 @@ struct Step: Sendable {
   /// How a step is carried out.
   enum Action: Sendable {
     /// By a kernel over the program's buffers.
-    case kernel(@Sendable (Frame) -> Void)
+    case kernel(@Sendable (Frame) throws(Diagnostic) -> Void)
     /// By the plain evaluation of the node.
     case plain
   }
@@ -22,8 +24,8 @@ struct Step: Sendable {
 
 /// Where a value lies.
 enum Storage: Sendable {
-  /// In a buffer, row-major.
-  case buffer(Operand)
+  /// In a buffer.
+  case buffer(Placement)
   /// Its shape depends on data: it is a tensor made during the run.
   case made
 }
@@ -34,6 +36,8 @@ struct Program: Sendable {
   let steps: [Step]
   /// By value; nil for values that no step touches.
   let storage: [Storage?]
+  /// Row-major copies of values that were made in another order, as the plain evaluation and the caller want them.
+  let rows: [ValueID: Operand]
   let places: [MemoryPlan.Place]
   let constants: [TensorData]
   let arenaBytes: Int

@@ -3,32 +3,44 @@ import Kernels
 
 /// Binds the steps of a lowered module to kernels and buffers.
 ///
-/// Values of fixed shape lie in buffers; a view (reshape, squeeze, …) lies where what it views lies. Steps no kernel can do are left to the
-/// plain evaluation.
+/// Values of fixed shape lie in buffers. A value that is another one looked at differently (reshaped, transposed, sliced, expanded) lies where
+/// that one lies; kernels that need numbers in some order of axes ask for it, and a copy is made where they are not in that order yet. Steps
+/// no kernel can do are left to the plain evaluation.
 struct ProgramBuilder {
   let module: Module
   let threads: Int
   let parameters: [ValueID: TensorContent]
   private(set) var storage: [Storage?]
+  /// Copies of values in other orders of axes than they were made in.
+  private var copies: [ValueID: [Placement]] = [:]
   private var lives: [MemoryPlan.Life] = []
   private var constantOf: [Int?] = []
   private var constants: [TensorData] = []
   private var steps: [Step] = []
   private var scratchFloats = 0
+  private let concats: ConcatSlots
+  private var familyBuffers: [Int: Operand] = [:]
+  /// Buffers that the step to be added reads or writes.
+  private var pending: Set<Int> = []
 
   /// The program of a lowered module, all of whose inputs have fixed shapes; without fusing, every node is a step.
   static func build(_ module: Module, threads: Int, isFusing: Bool = true) throws(Diagnostic) -> Program {
     var builder = ProgramBuilder(module, threads)
     for input in module.inputs {
-      if let operand = builder.makeBuffer(for: input) {
+      if let shape = builder.shape(input), let bytes = builder.byteCount(input) {
+        let operand = builder.temporary(bytes: bytes)
+        builder.storage[input.index] = .buffer(Placement(dense: operand, shape))
         builder.touch(operand.buffer, at: -1)
       } else {
         builder.storage[input.index] = .made
       }
     }
+    builder.pending = []
     let steps = isFusing ? FusionPlanner.plan(module) : module.nodes.indices.map { FusedStep(nodes: [$0], kind: .single) }
     for fused in steps { builder.add(fused) }
-    for output in module.outputs { builder.keepToTheEnd(output) }
+    for output in module.outputs { _ = builder.dense(output) }
+    // What is pending now lives to the end: the outputs.
+    for buffer in builder.pending { builder.touch(buffer, at: builder.steps.count) }
     return builder.finished()
   }
 
@@ -36,6 +48,7 @@ struct ProgramBuilder {
     self.module = module
     self.threads = threads
     parameters = module.constants()
+    concats = ConcatSlots(module)
     storage = Array(repeating: nil, count: module.values.count)
   }
 
@@ -61,48 +74,118 @@ struct ProgramBuilder {
     shape(value).flatMap(Tensor.count).flatMap { element(value).byteCount(of: $0) }
   }
 
-  /// Where a value that is read lies; nil where its shape depends on data.
-  mutating func reading(_ value: ValueID) -> Operand? {
+  /// Where a value lies, in whatever order of axes; nil where its shape depends on data.
+  mutating func placement(_ value: ValueID) -> Placement? {
     switch storage[value.index] {
-    case .buffer(let operand)?:
-      touch(operand.buffer, at: steps.count)
-      return operand
+    case .buffer(let placement)?:
+      pending.insert(placement.operand.buffer)
+      return placement
     case .made?: return nil
     case nil:
       guard let content = parameters[value] else { return nil }
-      let operand = addConstant(Self.aligned(content.materialized()))
-      storage[value.index] = .buffer(operand)
-      return operand
+      let placement = Placement(dense: addConstant(Self.aligned(content.materialized())), content.shape)
+      storage[value.index] = .buffer(placement)
+      return placement
     }
   }
 
-  /// Where a value that is written is to lie.
-  mutating func writing(_ value: ValueID) -> Operand? {
-    guard let operand = makeBuffer(for: value) else { return nil }
-    touch(operand.buffer, at: steps.count)
-    return operand
+  /// Where a value lies row by row, copied there first if need be; nil where its shape depends on data.
+  mutating func dense(_ value: ValueID) -> Operand? {
+    guard let shape = shape(value) else { return nil }
+    return placement(value, copiedTo: Array(shape.indices)) { $0.isDense(shape) }?.operand
   }
 
-  /// Lets a value lie where another lies, from `offset` bytes on.
-  mutating func view(_ value: ValueID, of other: ValueID, offset: Int = 0) -> Bool {
-    guard var operand = reading(other) else { return false }
-    operand.offset += offset
-    storage[value.index] = .buffer(operand)
+  /// Where a value lies in a way that `isGood`, copied to the given order of axes if need be; nil where its shape depends on data or it is of
+  /// a type that is not moved.
+  mutating func placement(_ value: ValueID, copiedTo order: [Int], if isGood: (Placement) -> Bool) -> Placement? {
+    guard let first = placement(value) else { return nil }
+    for known in [first] + (copies[value] ?? []) where isGood(known) {
+      pending.insert(known.operand.buffer)
+      return known
+    }
+    guard let shape = shape(value), let bytes = byteCount(value), let width = element(value).bits.map({ $0 / 8 }),
+      let copy = CopyKernel(width, shape, first.strides, Placement(dense: first.operand, shape, order: order).strides)
+    else { return nil }
+    let target = Placement(dense: temporary(bytes: bytes), shape, order: order)
+    if let content = parameters[value], let tensor = Tensor(content) {
+      // A constant is copied once and for all.
+      let moved = tensor.transposed(order)
+      let placed = Placement(addConstant(moved.data), strides: target.strides)
+      copies[value, default: []].append(placed)
+      return placed
+    }
+    let from = first.operand
+    let to = target.operand
+    for buffer in [from.buffer, to.buffer] { touch(buffer, at: steps.count) }
+    steps.append(
+      Step(name: "copy", label: module[value].name, nodes: [], multiplyAdds: 0, run: .kernel { copy.run($0, from: from, to: to) })
+    )
+    copies[value, default: []].append(target)
+    return target
+  }
+
+  /// Where a value that is written is to lie, row by row.
+  mutating func writing(_ value: ValueID) -> Operand? {
+    shape(value).flatMap { writing(value, order: Array($0.indices))?.operand }
+  }
+
+  /// Where a value that is written is to lie, the axes in the given order in memory.
+  mutating func writing(_ value: ValueID, order: [Int]) -> Placement? {
+    guard let shape = shape(value), let bytes = byteCount(value) else { return nil }
+    let placement = Placement(dense: temporary(bytes: bytes), shape, order: order)
+    storage[value.index] = .buffer(placement)
+    return placement
+  }
+
+  /// Where a value is to lie with its channels last: in its slot of a concat, where it has one.
+  mutating func writingChannelsLast(_ value: ValueID) -> Placement? {
+    guard let shape = shape(value), shape.count >= 3 else { return nil }
+    let order = [0] + Array(2..<shape.count) + [1]
+    guard let slot = concats.slots[value], let place = slotPlacement(slot, shape) else { return writing(value, order: order) }
+    storage[value.index] = .buffer(place)
+    return place
+  }
+
+  private mutating func slotPlacement(_ slot: ConcatSlots.Slot, _ shape: [Int]) -> Placement? {
+    let whole = concats.families[slot.family].shape
+    guard whole.count == shape.count else { return nil }
+    let operand = familyBuffers[slot.family] ?? temporary(bytes: whole.reduce(4, *))
+    familyBuffers[slot.family] = operand
+    pending.insert(operand.buffer)
+    var place = Placement(dense: operand, whole, order: [0] + Array(2..<whole.count) + [1])
+    place.operand.offset += slot.channel * 4
+    return place
+  }
+
+  /// Where the parts of a concat and its result lie, if they share a buffer; and whether each part lies there already.
+  mutating func joined(_ result: ValueID, _ parts: [ValueID]) -> (result: Placement, parts: [(place: Placement, isThere: Bool)])?
+  {
+    guard concats.results[result] != nil else { return nil }
+    var places: [(Placement, Bool)] = []
+    for part in parts {
+      guard let slot = concats.slots[part], let shape = shape(part), let place = slotPlacement(slot, shape),
+        let lies = placement(part)
+      else { return nil }
+      places.append((place, lies == place || (copies[part] ?? []).contains(place)))
+      // Once copied, it is there for the concats that go on from this one.
+      if !places[places.count - 1].1 { copies[part, default: []].append(place) }
+    }
+    guard let whole = places.first?.0 else { return nil }
+    storage[result.index] = .buffer(whole)
+    return (whole, places)
+  }
+
+  /// Lets a value lie within what another one lies in.
+  mutating func view(_ value: ValueID, at placement: Placement) -> Bool {
+    storage[value.index] = .buffer(placement)
     return true
   }
 
-  private mutating func makeBuffer(for value: ValueID) -> Operand? {
-    if case .buffer(let operand)? = storage[value.index] { return operand }
-    guard let bytes = byteCount(value) else { return nil }
-    let operand = temporary(bytes: bytes)
-    storage[value.index] = .buffer(operand)
-    return operand
-  }
-
-  /// Memory for the present step alone.
+  /// Memory for the step to be added alone.
   mutating func temporary(bytes: Int) -> Operand {
     lives.append(MemoryPlan.Life(bytes: max(1, bytes), first: steps.count, last: steps.count))
     constantOf.append(nil)
+    pending.insert(lives.count - 1)
     return Operand(buffer: lives.count - 1)
   }
 
@@ -128,33 +211,35 @@ struct ProgramBuilder {
     lives[buffer].last = max(lives[buffer].last, step)
   }
 
-  private mutating func keepToTheEnd(_ value: ValueID) {
-    if case .buffer(let operand)? = storage[value.index] {
-      touch(operand.buffer, at: steps.count)
-    } else if parameters[value] != nil {
-      _ = reading(value)
-    }
-  }
-
   // MARK: - Steps
 
   /// Adds a step that a kernel carries out.
-  mutating func add(_ fused: FusedStep, run: @escaping @Sendable (Frame) -> Void) {
-    steps.append(Step(name: name(fused), nodes: fused.nodes, multiplyAdds: multiplyAdds(fused), run: .kernel(run)))
+  mutating func add(_ fused: FusedStep, run: @escaping @Sendable (Frame) throws(Diagnostic) -> Void) {
+    append(Step(name: name(fused), label: label(fused), nodes: fused.nodes, multiplyAdds: multiplyAdds(fused), run: .kernel(run)))
+  }
+
+  private mutating func append(_ step: Step) {
+    for buffer in pending { touch(buffer, at: steps.count) }
+    pending = []
+    steps.append(step)
   }
 
   private mutating func add(_ fused: FusedStep) {
     if bindKernel(fused) { return }
+    pending = []
     // What no kernel does together is done node by node.
     for node in fused.nodes {
       let single = FusedStep(nodes: [node], kind: .single)
       if fused.nodes.count > 1, bindKernel(single) { continue }
-      for case let input? in module.nodes[node].inputs { _ = reading(input) }
-      for capture in module.nodes[node].captures { _ = reading(capture) }
+      pending = []
+      for case let input? in module.nodes[node].inputs { _ = dense(input) }
+      for capture in module.nodes[node].captures { _ = dense(capture) }
       for case let output? in module.nodes[node].outputs where writing(output) == nil { storage[output.index] = .made }
-      steps.append(Step(name: name(single), nodes: [node], multiplyAdds: multiplyAdds(single), run: .plain))
+      append(Step(name: name(single), label: label(single), nodes: [node], multiplyAdds: multiplyAdds(single), run: .plain))
     }
   }
+
+  private func label(_ fused: FusedStep) -> String { fused.nodes.first.map { module.label(of: module.nodes[$0]) } ?? "" }
 
   private func name(_ fused: FusedStep) -> String {
     fused.nodes.map { module.nodes[$0].operation.textName }.joined(separator: " + ")
@@ -175,8 +260,13 @@ struct ProgramBuilder {
     let places = lives.indices.map { index -> MemoryPlan.Place in
       constantOf[index].map { .constant($0) } ?? .arena(plan.offsets[index])
     }
+    var rows: [ValueID: Operand] = [:]
+    for (value, placements) in copies {
+      guard let shape = shape(value) else { continue }
+      rows[value] = placements.first { $0.isDense(shape) }?.operand
+    }
     return Program(
-      module: module, steps: steps, storage: storage, places: places, constants: constants, arenaBytes: plan.bytes,
+      module: module, steps: steps, storage: storage, rows: rows, places: places, constants: constants, arenaBytes: plan.bytes,
       leastArenaBytes: MemoryPlan.leastBytes(lives), scratchBytes: scratchFloats * 4, released: releases())
   }
 
@@ -197,32 +287,30 @@ struct ProgramBuilder {
 
   // MARK: - Kernels
 
-  /// Binds a step to a kernel; false, and nothing changed, where there is none for it.
+  /// Binds a step to a kernel; false where there is none for it.
   private mutating func bindKernel(_ fused: FusedStep) -> Bool {
     guard let leader = fused.nodes.first else { return true }
     let node = module.nodes[leader]
     switch fused.kind {
-    case .product(let epilogue): return bindProduct(node, fused, epilogue)
+    case .product(let epilogue):
+      if case .convolution = node.operation { return bindConvolution(node, fused, epilogue) }
+      return bindProduct(node, fused, epilogue)
     case .chain: return bindChain(fused)
     case .single: break
     }
     switch node.operation {
-    case .reshaping(let reshaping): return bindReshaping(reshaping, node, fused)
+    case .reshaping(let reshaping): return bindReshaping(reshaping, node)
     case .elementwise(.identity), .elementwise(.dropout): return bindIdentity(node)
     case .elementwise: return bindChain(fused)
     case .matrixProduct: return bindProduct(node, fused, FusedEpilogue())
-    case .convolution, .normalisation, .reduction, .joining, .indexing, .pooling, .recurrence, .attention, .quantisation,
-      .generation,
-      .opaque:
-      return false
+    case .convolution: return bindConvolution(node, fused, FusedEpilogue())
+    case .pooling(let pooling): return bindPooling(pooling, node, fused)
+    case .normalisation(let normalisation): return bindNormalisation(normalisation, node, fused)
+    case .reduction(let reduction): return bindReduction(reduction, node, fused)
+    case .joining(let joining): return bindJoining(joining, node, fused)
+    case .indexing(let indexing): return bindIndexing(indexing, node, fused)
+    case .attention(let attention): return bindAttention(attention, node, fused)
+    case .recurrence, .quantisation, .generation, .opaque: return false
     }
-  }
-
-  private mutating func bindIdentity(_ node: Node) -> Bool {
-    // A dropout with a mask to make, or that may be training, is no identity.
-    guard node.outputs.count == 1, node.inputs.count <= 2, let input = node.inputs.first.flatMap({ $0 }),
-      let output = node.outputs.first.flatMap({ $0 }), shape(input) == shape(output), shape(output) != nil
-    else { return false }
-    return view(output, of: input)
   }
 }

@@ -81,7 +81,7 @@ public struct ProgramSummary: Sendable {
   public struct Line: Sendable {
     /// `conv + relu`.
     public let name: String
-    /// Name of the node that leads.
+    /// Name of the node that leads, or of the value that is copied.
     public let node: String
     /// Multiply-adds.
     public let multiplyAdds: Double
@@ -99,8 +99,7 @@ public struct ProgramSummary: Sendable {
   init(_ program: Program) {
     lines = program.steps.map { step in
       let isKernel = if case .kernel = step.run { true } else { false }
-      let label = step.nodes.first.map { program.module.label(of: program.module.nodes[$0]) } ?? ""
-      return Line(name: step.name, node: label, multiplyAdds: step.multiplyAdds, isKernel: isKernel)
+      return Line(name: step.name, node: step.label, multiplyAdds: step.multiplyAdds, isKernel: isKernel)
     }
     activationBytes = program.arenaBytes
     leastActivationBytes = program.leastArenaBytes

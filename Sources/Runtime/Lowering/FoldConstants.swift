@@ -18,7 +18,7 @@ extension Lowering {
       let made = node.outputs.reduce(0) { total, output in
         total + (output.flatMap { module[$0].type.staticShape.flatMap(Tensor.count) } ?? Int.max >> 8) * 8
       }
-      guard made <= max(1 << 16, 4 * read) else { continue }
+      guard made <= max(1 << 23, 4 * read) else { continue }
       // What cannot be computed now fails, or not, when it runs.
       guard let results = try? Evaluation.run(node, opsets: module.opsets, inputs: inputs, label: "", random: &random) else {
         continue

@@ -12,22 +12,31 @@ public struct LoweringPass: Sendable {
 
 /// The passes that make a graph fast, in order.
 public enum Lowering {
+  /// One stage of lowering, for people: its name, and what it does.
+  public typealias Stage = (name: String, summary: String)
+
+  /// What `lower` does, in order.
+  public static let stages: [Stage] = [specialise] + passes.map { ($0.name, $0.summary) }
+
+  private static let specialise: Stage = ("specialise", "fix the shapes of the inputs, and all that follows from them")
+
   /// All passes. `specialise` comes before them.
   public static let passes: [LoweringPass] = [
-    foldConstants
+    foldConstants, expandBatchNorm, foldScales, recogniseActivations, recogniseNorms, recogniseAttention,
+    LoweringPass(name: "fold-masks", summary: "compute what recognition left to compute", run: foldConstants.run),
   ]
 
   /// A module for inputs of the given shapes, with every pass done. `after` sees the module after each.
   ///
   /// Throws where the shapes do not fit the model.
   public static func lower(
-    _ module: Module, inputs: [TensorType], after: (String, Module) -> Void = { _, _ in }
+    _ module: Module, inputs: [TensorType], after: (Stage, Module) -> Void = { _, _ in }
   ) throws(Diagnostic) -> Module {
     var lowered = try specialised(module, inputs: inputs)
-    after("specialise", lowered)
+    after(specialise, lowered)
     for pass in passes {
       try pass.run(&lowered)
-      after(pass.name, lowered)
+      after((pass.name, pass.summary), lowered)
     }
     return lowered
   }

@@ -1,13 +1,16 @@
+import Foundation
 import Graph
 
 /// Runs a module node by node with the plain evaluation of each operator, nothing lowered: what everything faster is compared with.
 public struct PlainRunner: Sendable {
   /// What limits a run.
   public struct Limits: Sendable {
-    /// Largest single tensor in bytes.
-    public var bytes = Evaluation.defaultLimit
+    /// Most bytes that one step, or all that lies between the steps, may take; at first what the machine has, less an eighth.
+    public var bytes = Self.machineBytes
     /// Most turns of one loop.
     public var iterations = 1_000_000
+
+    private static let machineBytes = Int(clamping: ProcessInfo.processInfo.physicalMemory / 8 * 7)
 
     /// The defaults.
     public init() {}
@@ -19,11 +22,19 @@ public struct PlainRunner: Sendable {
   let source: NamedModel?
   let limits: Limits
   private let seed: UInt64
+  /// The bodies and functions that this one runs within, outermost first.
+  let enclosing: [String]
   /// Per node, the values that nobody reads after it.
   private let released: [[ValueID]]
 
   /// A runner of a module. `source` is the model that the module was imported from; without it, control flow cannot be executed.
   public init(_ module: Module, source: NamedModel? = nil, limits: Limits = Limits(), seed: UInt64 = 0) {
+    self.init(module, source: source, limits: limits, seed: seed, enclosing: [])
+  }
+
+  /// A runner of a body or a function.
+  init(_ module: Module, source: NamedModel?, limits: Limits, seed: UInt64, enclosing: [String]) {
+    self.enclosing = enclosing
     self.module = module
     self.source = source
     self.limits = limits
@@ -93,6 +104,10 @@ public struct PlainRunner: Sendable {
     }
     guard let named = namedNode(node) else {
       throw Diagnostic(.unsupported, "\(opaque.qualifiedName): prunec cannot execute this operator", at: .node(label))
+    }
+    if let further = FurtherOperator(opaque) {
+      let results = try further.evaluate(FurtherCall(named, operands, label: label, limit: limits.bytes))
+      return results.map { .tensor($0) }
     }
     var outer: [String: RuntimeValue] = [:]
     for (capture, value) in captured { outer[module[capture].name] = value }

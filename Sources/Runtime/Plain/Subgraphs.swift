@@ -13,7 +13,7 @@ struct Subgraphs {
     case ("", "If"): return try choose(operands, &random)
     case ("", "Loop"): return try loop(operands, &random)
     case ("", "SequenceMap"): return try mapSequences(operands)
-    case ("", "Scan"): return try scan(operands, &random)
+    case ("", "Scan"): return try runner.module.opset < 9 ? scanBatch(operands) : scan(operands)
     case (let domain, let type):
       if let function = runner.source?.functions.first(where: { $0.domain == domain && $0.type == type }) {
         return try call(function, operands, &random)
@@ -24,28 +24,40 @@ struct Subgraphs {
     }
   }
 
-  private func failure(_ message: String) -> Diagnostic { Diagnostic(.invalid, "\(node.type): \(message)", at: .node(label)) }
+  func failure(_ message: String) -> Diagnostic { Diagnostic(.invalid, "\(node.type): \(message)", at: .node(label)) }
 
   // MARK: - Bodies
 
   /// A graph that the node carries, ready to run: what it reads of the enclosing graph comes in as further inputs.
-  private struct Body {
-    let runner: PlainRunner
-    let captured: [RuntimeValue]
-    let outputCount: Int
+  struct Body {
+    fileprivate let runner: PlainRunner
+    fileprivate let captured: [RuntimeValue]
+    /// Types of the outputs as the file declares them.
+    let outputTypes: [TensorType]
+
+    var outputCount: Int { outputTypes.count }
 
     func run(_ inputs: [RuntimeValue]) throws(Diagnostic) -> [RuntimeValue] { try runner.run(inputs + captured) }
   }
 
-  private func body(_ attribute: String) throws(Diagnostic) -> Body {
+  func body(_ attribute: String) throws(Diagnostic) -> Body {
     guard let graph = node.subgraphs.first(where: { $0.name == attribute })?.graph else {
       throw failure("the graph \(attribute) is missing")
     }
-    return try body(graph, outer: outer)
+    return try body(graph, outer: outer, within: node.type)
   }
 
-  private func body(_ graph: NamedModel, outer: [String: RuntimeValue]) throws(Diagnostic) -> Body {
+  /// Bodies and functions may stand within each other so deep.
+  private static let deepest = 128
+
+  private func body(_ graph: NamedModel, outer: [String: RuntimeValue], within name: String) throws(Diagnostic) -> Body {
+    guard runner.enclosing.count < Self.deepest else {
+      throw Diagnostic(
+        .unsupported, "\(name): stands within \(Self.deepest) other bodies and functions, more than prunec executes",
+        at: .node(label))
+    }
     var graph = graph
+    let outputTypes = graph.outputs.map(\.type)
     graph.functions = runner.source?.functions ?? []
     if graph.opsets.isEmpty { graph.opsets = runner.module.opsets }
     var captured: [RuntimeValue] = []
@@ -60,11 +72,12 @@ struct Subgraphs {
       captured.append(value)
     }
     let module = try Importer.module(from: graph)
-    let runner = PlainRunner(module, source: graph, limits: runner.limits)
-    return Body(runner: runner, captured: captured, outputCount: module.outputs.count)
+    let inner = PlainRunner(
+      module, source: graph, limits: runner.limits, seed: 0, enclosing: runner.enclosing + [name])
+    return Body(runner: inner, captured: captured, outputTypes: outputTypes)
   }
 
-  private static func padded(_ values: [RuntimeValue], to count: Int) -> [RuntimeValue?] {
+  static func padded(_ values: [RuntimeValue], to count: Int) -> [RuntimeValue?] {
     (0..<count).map { values.indices.contains($0) ? values[$0] : nil }
   }
 
@@ -89,6 +102,7 @@ struct Subgraphs {
       throw failure("the body returns \(body.outputCount) values, too few for \(carried.count) carried ones")
     }
     var collected = [[Tensor]](repeating: [], count: collectedCount)
+    var bytes = 0
     var turn = 0
     while isGoing, limit.map({ turn < $0 }) ?? true {
       if turn >= runner.limits.iterations {
@@ -102,17 +116,35 @@ struct Subgraphs {
       for index in 0..<collectedCount {
         guard let piece = results[1 + carried.count + index].tensor else { throw failure("what a turn adds must be a tensor") }
         collected[index].append(piece)
+        bytes += piece.data.count
       }
+      try requireRoom(bytes)
       turn += 1
     }
     var outputs = carried
-    for pieces in collected { outputs.append(.tensor(try stacked(pieces, axis: 0))) }
+    for (index, pieces) in collected.enumerated() {
+      outputs.append(.tensor(try stacked(pieces, axis: 0, of: body.outputTypes[1 + carried.count + index])))
+    }
     return Self.padded(outputs, to: node.outputs.count)
   }
 
-  /// Tensors of one shape along a new axis.
-  private func stacked(_ pieces: [Tensor], axis: Int) throws(Diagnostic) -> Tensor {
-    guard let first = pieces.first else { return Tensor(wholes: [], .f32, [0]) }
+  /// Throws where so many bytes are more than a tensor may have.
+  func requireRoom(_ bytes: Int) throws(Diagnostic) {
+    guard bytes <= runner.limits.bytes else {
+      throw failure("puts together \(bytes) bytes; at most \(runner.limits.bytes) are allowed here")
+    }
+  }
+
+  /// Tensors of one shape along a new axis. `type` is what the pieces are declared to be, which decides where there are none.
+  func stacked(_ pieces: [Tensor], axis: Int, of type: TensorType) throws(Diagnostic) -> Tensor {
+    guard let first = pieces.first else {
+      var shape = type.isRanked ? type.shape.map { max(0, $0.constant ?? 0) } : []
+      guard (0...shape.count).contains(axis) else { throw failure("axis \(axis) is outside a result of \(shape.count + 1) axes") }
+      shape.insert(0, at: axis)
+      guard Tensor.count(shape) == 0 else { throw failure("the body's result \(type) is beyond reason") }
+      return Tensor(wholes: [], type.element.bits == nil ? .f32 : type.element, shape)
+    }
+    try requireRoom(pieces.reduce(0) { $0 + $1.data.count })
     guard pieces.allSatisfy({ $0.shape == first.shape && $0.element == first.element }) else {
       throw failure("turns return tensors of different shapes")
     }
@@ -120,68 +152,8 @@ struct Subgraphs {
       throw failure("what the turns return cannot be put together")
     }
     if axis == 0 { return stacked }
-    guard axis <= first.rank else { throw failure("axis \(axis) is outside a result of \(stacked.rank) axes") }
+    guard (0...first.rank).contains(axis) else { throw failure("axis \(axis) is outside a result of \(stacked.rank) axes") }
     return stacked.transposed(Array(1...axis) + [0] + Array((axis + 1)..<stacked.rank))
-  }
-
-  // MARK: - Scan
-
-  private func scan(_ operands: [RuntimeValue?], _ random: inout SplitMix) throws(Diagnostic) -> [RuntimeValue?] {
-    func numbers(_ name: String) -> [Int]? {
-      if case .ints(let list)? = node.attributes.first(where: { $0.name == name })?.value { list } else { nil }
-    }
-    guard runner.module.opset >= 9 else {
-      throw Diagnostic(.unsupported, "Scan: the form of operator set 8 cannot be executed", at: .node(label))
-    }
-    guard case .int(let scanned)? = node.attributes.first(where: { $0.name == "num_scan_inputs" })?.value,
-      (1...max(1, operands.count)).contains(scanned)
-    else { throw failure("num_scan_inputs is missing or wrong") }
-    let body = try body("body")
-    var states = operands.dropLast(scanned).map { $0 ?? .absent }
-    var sequences: [Tensor] = []
-    for operand in operands.suffix(scanned) {
-      guard let tensor = operand?.tensor else { throw failure("what is scanned must be a tensor") }
-      sequences.append(tensor)
-    }
-    let directions = numbers("scan_input_directions") ?? []
-    let axes = numbers("scan_input_axes") ?? []
-    var length: Int?
-    var scannedAxes: [Int] = []
-    for (index, sequence) in sequences.enumerated() {
-      let axis = axes.indices.contains(index) ? axes[index] : 0
-      let positive = axis < 0 ? axis + sequence.rank : axis
-      guard sequence.shape.indices.contains(positive) else { throw failure("axis \(axis) is outside \(sequence.type)") }
-      guard length == nil || length == sequence.shape[positive] else { throw failure("what is scanned has different lengths") }
-      length = sequence.shape[positive]
-      scannedAxes.append(positive)
-    }
-    let collectedCount = body.outputCount - states.count
-    guard collectedCount >= 0 else { throw failure("the body returns too few values") }
-    var collected = [[Tensor]](repeating: [], count: collectedCount)
-    for turn in 0..<(length ?? 0) {
-      var inputs = states
-      for (index, sequence) in sequences.enumerated() {
-        let isReversed = directions.indices.contains(index) && directions[index] == 1
-        let place = isReversed ? (length ?? 0) - 1 - turn : turn
-        inputs.append(.tensor(TensorList.slice(sequence, axis: scannedAxes[index], index: place)))
-      }
-      let results = try body.run(inputs)
-      states = Array(results.prefix(states.count))
-      for index in 0..<collectedCount {
-        guard let piece = results[states.count + index].tensor else { throw failure("what a turn adds must be a tensor") }
-        collected[index].append(piece)
-      }
-    }
-    var outputs = states
-    let outputDirections = numbers("scan_output_directions") ?? []
-    let outputAxes = numbers("scan_output_axes") ?? []
-    for (index, pieces) in collected.enumerated() {
-      let isReversed = outputDirections.indices.contains(index) && outputDirections[index] == 1
-      let axis = outputAxes.indices.contains(index) ? outputAxes[index] : 0
-      let rank = (pieces.first?.rank ?? 0) + 1
-      outputs.append(.tensor(try stacked(isReversed ? pieces.reversed() : pieces, axis: axis < 0 ? axis + rank : axis)))
-    }
-    return Self.padded(outputs, to: node.outputs.count)
   }
 
   // MARK: - Sequences
@@ -214,6 +186,8 @@ struct Subgraphs {
   private func call(
     _ function: NamedFunction, _ operands: [RuntimeValue?], _ random: inout SplitMix
   ) throws(Diagnostic) -> [RuntimeValue?] {
+    let name = Opaque(domain: function.domain, type: function.type).qualifiedName
+    guard !runner.enclosing.contains(name) else { throw failure("the function calls itself, which never ends") }
     guard operands.count <= function.inputs.count else { throw failure("has more operands than the function takes") }
     var formal: [String: RuntimeValue] = [:]
     var absent: Set<String> = []
@@ -228,6 +202,6 @@ struct Subgraphs {
       return node
     }
     graph.outputs = function.outputs.map { NamedValue(name: $0, type: .unranked(.unknown)) }
-    return Self.padded(try body(graph, outer: formal).run([]), to: node.outputs.count)
+    return Self.padded(try body(graph, outer: formal, within: name).run([]), to: node.outputs.count)
   }
 }
