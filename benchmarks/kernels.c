@@ -13,10 +13,9 @@
 #include <sys/mman.h>
 #endif
 
-/// Seconds of this thread's own, so that other programs disturb less.
-static double now(void) {
+static double seconds_of(clockid_t clock) {
   struct timespec t;
-  clock_gettime(CLOCK_THREAD_CPUTIME_ID, &t);
+  clock_gettime(clock, &t);
   return (double)t.tv_sec + 1e-9 * (double)t.tv_nsec;
 }
 
@@ -44,23 +43,32 @@ static float *numbers(size_t count) {
   return to;
 }
 
+/// Seconds per call; infinite where other programs disturbed, that is, where this thread ran for less than the time that passed.
 static double time_of(void (*work)(void *), void *context, int repeats) {
-  const double before = now();
+  const double before = seconds_of(CLOCK_MONOTONIC), own_before = seconds_of(CLOCK_THREAD_CPUTIME_ID);
   for (int i = 0; i < repeats; i++) work(context);
-  return (now() - before) / repeats;
+  const double own = seconds_of(CLOCK_THREAD_CPUTIME_ID) - own_before, passed = seconds_of(CLOCK_MONOTONIC) - before;
+  return passed > 1.02 * own + 5e-6 ? 1.0 / 0.0 : passed / repeats;
 }
 
-/// The best time of `work`, tried for about a tenth of a second and at least three times; what is too short for the clock is repeated.
-static double best_time(void (*work)(void *), void *context) {
-  const double start = now(), once = time_of(work, context, 3);
+/// The best time of one piece of work, tried for `seconds` and at least three times; what is too short for the clock is repeated.
+static double best_time_of_piece(void (*work)(void *), void *context, double seconds) {
+  double once = 1.0 / 0.0;
+  for (int i = 0; i < 20 && once > 1e9; i++) once = time_of(work, context, 2);
   const int repeats = once > 1e-4 ? 1 : (int)(1e-4 / (once + 1e-8)) + 1;
-  double best = 1e30;
-  for (int i = 0; i < 3 || now() - start < seconds_each; i++) {
+  const double start = seconds_of(CLOCK_MONOTONIC);
+  double best = 1.0 / 0.0;
+  int undisturbed = 0;
+  while (undisturbed < 3 || seconds_of(CLOCK_MONOTONIC) - start < seconds) {
     const double time = time_of(work, context, repeats);
     if (time < best) best = time;
+    undisturbed += time < 1e9;
+    if (seconds_of(CLOCK_MONOTONIC) - start > 3 + 20 * seconds) break;
   }
   return best;
 }
+
+static double best_time(void (*work)(void *), void *context) { return best_time_of_piece(work, context, seconds_each); }
 
 static void report(const char *name, double time, double operations) {
   printf("%-44s %10.1f us %8.1f GFLOP/s %6.1f %%\n", name, 1e6 * time, 1e-9 * operations / time, 100 * operations / time / peak);
@@ -68,15 +76,31 @@ static void report(const char *name, double time, double operations) {
 
 typedef struct gemm_case {
   pk_gemm problem;
+  size_t first_panel, end_panel;
   float *scratch;
 } gemm_case;
 
 static void run_gemm(void *context) {
   const gemm_case *c = context;
-  pk_gemm_run(&c->problem, 0, c->problem.m, 0, pk_panel_count(c->problem.n), c->scratch);
+  pk_gemm_run(&c->problem, 0, c->problem.m, c->first_panel, c->end_panel, c->scratch);
 }
 
-static void gemm(size_t m, size_t k, size_t n, pk_activation activation) {
+/// The sum of the best times of as many ranges of columns as make each about half a millisecond: long work is seldom undisturbed.
+static double best_time_of_gemm(gemm_case *it) {
+  const size_t panels = pk_panel_count(it->problem.n);
+  const double operations = 2.0 * (double)it->problem.m * (double)it->problem.n * (double)it->problem.k;
+  size_t pieces = (size_t)(operations / (5e-4 * peak)) + 1;
+  if (pieces > panels) pieces = panels;
+  double time = 0;
+  for (size_t piece = 0; piece < pieces; piece++) {
+    it->first_panel = panels * piece / pieces;
+    it->end_panel = panels * (piece + 1) / pieces;
+    time += best_time_of_piece(run_gemm, it, seconds_each / (double)pieces);
+  }
+  return time;
+}
+
+static double gemm(size_t m, size_t k, size_t n, pk_activation activation) {
   float *a = numbers(m * k), *b = numbers(k * n), *c = numbers(m * n), *packed = numbers(pk_packed_b_size(k, n)), *bias = numbers(n);
   pk_pack_b(k, n, b, n, 1, 0, pk_panel_count(n), packed);
   gemm_case it = {
@@ -85,15 +109,18 @@ static void gemm(size_t m, size_t k, size_t n, pk_activation activation) {
   it.scratch = numbers(pk_gemm_scratch_size(&it.problem));
   char name[100];
   snprintf(name, sizeof name, "gemm %zu x %zu x %zu%s", m, k, n, activation == PK_ACTIVATION_GELU_ERF ? " gelu" : "");
-  const double time = best_time(run_gemm, &it);
+  const double time = best_time_of_gemm(&it);
   report(name, time, 2.0 * (double)m * (double)n * (double)k);
   if (m == 1) printf("%-44s %26.1f GB/s of B\n", "", 4e-9 * (double)k * (double)n / time);
   free(a), free(b), free(c), free(packed), free(bias), free(it.scratch);
+  return time;
 }
 
 static void gemm_shapes(void) {
+  const double rate = 2.0 * 1024 * 1024 * 1024 / gemm(1024, 1024, 1024, PK_ACTIVATION_NONE);
+  printf("gemm 1024: %.1f GFLOP/s, %.1f %% of peak %.1f\n", 1e-9 * rate, 100 * rate / peak, 1e-9 * peak);
   const size_t shapes[][3] = {
-    {1024, 1024, 1024}, {1000, 1000, 1000}, {197, 768, 3072}, {197, 3072, 768}, {197, 768, 768}, {49, 768, 3072}, {49, 768, 768}, {128, 384, 1536},
+    {1000, 1000, 1000}, {197, 768, 3072}, {197, 3072, 768}, {197, 768, 768}, {49, 768, 3072}, {49, 768, 768}, {128, 384, 1536},
     {12544, 64, 64}, {3136, 64, 256}, {3136, 256, 64}, {784, 512, 128}, {196, 1024, 256}, {49, 2048, 512}, {3136, 16, 96}, {3136, 32, 16},
     {3136, 96, 24}, {3136, 144, 40}, {12544, 32, 8}, {196, 480, 112}, {49, 960, 160}, {197, 64, 197}, {64, 4608, 512},
     {2, 768, 3072}, {4, 768, 3072}, {8, 768, 3072}, {1, 768, 768}, {1, 768, 3072}, {1, 4096, 4096}, {4, 4096, 4096}, {8, 4096, 4096}};

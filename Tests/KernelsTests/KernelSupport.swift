@@ -18,34 +18,38 @@ func onEveryInstructionSet(_ body: (_ name: String) throws -> Void) rethrows {
   }
 }
 
-/// Numbers at a fixed address, with a margin on both sides that nobody may write.
+/// Numbers at a fixed address, after a margin that nobody may write and right before a page of memory that nobody may touch: to read or
+/// write beyond the end stops the process.
 final class Memory<Element: BitwiseCopyable> {
   private static var margin: Int { 256 }
   private static var mark: UInt8 { 0xa5 }
-  private let base: UnsafeMutableRawPointer
-  private let end: Int
+  private let mapping: UnsafeMutableRawPointer
+  private let mappedSize: Int
   let pointer: UnsafeMutablePointer<Element>
   let count: Int
 
   init(_ values: [Element]) {
+    let page = Int(getpagesize()), size = values.count * MemoryLayout<Element>.stride
     count = values.count
-    end = Self.margin + values.count * MemoryLayout<Element>.stride
-    base = .allocate(byteCount: end + Self.margin, alignment: 64)
-    base.initializeMemory(as: UInt8.self, repeating: Self.mark, count: end + Self.margin)
-    pointer = (base + Self.margin).bindMemory(to: Element.self, capacity: values.count)
+    mappedSize = (Self.margin + size + page - 1) / page * page + page
+    guard let mapping = mmap(nil, mappedSize, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANON, -1, 0), mapping != MAP_FAILED,
+      mprotect(mapping + (mappedSize - page), page, PROT_NONE) == 0
+    else { preconditionFailure("no memory for a test") }
+    self.mapping = mapping
+    let start = mapping + (mappedSize - page - size)
+    (start - Self.margin).initializeMemory(as: UInt8.self, repeating: Self.mark, count: Self.margin)
+    pointer = start.bindMemory(to: Element.self, capacity: values.count)
     for (index, value) in values.enumerated() { pointer[index] = value }
   }
 
-  deinit { base.deallocate() }
+  deinit { munmap(mapping, mappedSize) }
 
   var values: [Element] { Array(UnsafeBufferPointer(start: pointer, count: count)) }
 
-  /// Whether nothing was written outside the values.
+  /// Whether nothing was written before the values.
   var isIntact: Bool {
-    (0..<Self.margin).allSatisfy { place in
-      base.load(fromByteOffset: place, as: UInt8.self) == Self.mark
-        && base.load(fromByteOffset: end + place, as: UInt8.self) == Self.mark
-    }
+    let start = UnsafeRawPointer(pointer)
+    return (1...Self.margin).allSatisfy { (start - $0).load(as: UInt8.self) == Self.mark }
   }
 }
 

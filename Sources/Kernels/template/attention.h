@@ -107,7 +107,7 @@ PK_INLINE void score_tile(
   vf sums[TILE_SUMS];
 #pragma clang loop unroll(full)
   for (int i = 0; i < rows * vectors; i++) sums[i] = 0;
-  add_products(rows, vectors, 0, size, key, key_stride, packed, 0, sums);
+  add_products(rows, vectors, 0, size, key, key_stride, packed, 0, NULL, sums);
 #pragma clang loop unroll(full)
   for (int i = 0; i < rows * vectors; i++) store(scores + i * LANES, sums[i]);
 }

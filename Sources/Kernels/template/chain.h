@@ -80,10 +80,10 @@ typedef struct chain_view {
   ptrdiff_t strides[PK_RANK_LIMIT];
 } chain_view;
 
-/// A place in a view. `before` is the row's offset from the data less that of axis rank - 2.
+/// A place in a view.
 typedef struct chain_place {
   size_t coordinates[PK_RANK_LIMIT];
-  size_t column, row;  // of the last axis and the one before, which are the last two coordinates
+  size_t column, row;  // the coordinates of the last axis and the one before, kept apart: only those of the axes before count on
   ptrdiff_t outer;     // the offset of the axes before these, in elements
 } chain_place;
 

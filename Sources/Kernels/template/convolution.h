@@ -224,6 +224,9 @@ PK_INLINE void convolve_strip_panel(
     const size_t y = pixel / width, x = pixel % width, rows = tile_height(least(width - x, end_pixel - pixel));
     tile_input in = *block;
     in.a = a + (y - first_y) * c->stride_height * input_row_stride + x * block->a_row_stride;
+    in.fetch = share_of_fetching(
+        block->b, block->segment_rows * block->segment_columns * block->k * vectors, vectors, pixel - first_pixel, rows,
+        end_pixel - first_pixel);
     in.partial = partial + (pixel - first_y * width) * PANEL_COLUMNS;
     const tile_output out = output_at(product, pixel - first_pixel, column, columns);
     run_tile(rows, vectors, &in, &out);

@@ -211,15 +211,26 @@ PK_INLINE void finish_tile(const int rows, const int vectors, vf *sums, const ti
 /// Hides from the optimiser how a pointer was made, so that it keeps a register of its own.
 PK_INLINE void keep_apart(const float **pointer) { __asm__("" : "+r"(*pointer)); }
 
+/// Memory that a tile asks for while it is made: `step` floats on for each row of B.
+typedef struct fetched {
+  const float *at;
+  size_t step;
+} fetched;
+
 /// sums += A[rows, k] · B[k, vectors], where B's further panels are panel_stride apart. B is fetched `ahead` rows early (0: left to the
-/// machine).
+/// machine), `fetch`, unless null, besides.
 PK_INLINE void add_products(
     const int rows, const int vectors, const int ahead, size_t k, const float *a, size_t a_row_stride, const float *b,
-    size_t panel_stride, vf *sums) {
+    size_t panel_stride, fetched *fetch, vf *sums) {
   // One pointer per three rows: the others are reached by scaled index.
   const float *a0 = a, *a3 = a + 3 * a_row_stride, *a6 = a + 6 * a_row_stride, *a9 = a + 9 * a_row_stride;
-  keep_apart(&a3), keep_apart(&a6), keep_apart(&a9);
-  for (size_t i = 0; i < k; i++) {
+  const float *far = fetch == NULL ? NULL : fetch->at;
+  const size_t far_step = fetch == NULL ? 0 : fetch->step;
+  for (size_t i = k; i > 0; i--) {
+    keep_apart(&a0);
+    if (rows > 3) keep_apart(&a3);
+    if (rows > 6) keep_apart(&a6);
+    if (rows > 9) keep_apart(&a9);
     vf columns[WIDE_PANELS * PANEL_VECTORS];
 #pragma clang loop unroll(full)
     for (int v = 0; v < vectors; v++)
@@ -229,15 +240,21 @@ PK_INLINE void add_products(
       for (int v = 0; v < vectors; v++)
         __builtin_prefetch(b + (size_t)(v / PANEL_VECTORS) * panel_stride + (ahead * PANEL_VECTORS + v % PANEL_VECTORS) * LANES);
     }
+    if (fetch != NULL) {
+      __builtin_prefetch(far, 0, 2);
+      far += far_step;
+    }
 #pragma clang loop unroll(full)
     for (int row = 0; row < rows; row++) {
       const float *base = row < 3 ? a0 : row < 6 ? a3 : row < 9 ? a6 : a9;
-      const vf value = base[(size_t)(row % 3) * a_row_stride + i];
+      const vf value = base[(size_t)(row % 3) * a_row_stride];
 #pragma clang loop unroll(full)
       for (int v = 0; v < vectors; v++) sums[row * vectors + v] = vf_fma(value, columns[v], sums[row * vectors + v]);
     }
+    a0++, a3++, a6++, a9++;
     b += (vectors < PANEL_VECTORS ? vectors : PANEL_VECTORS) * LANES;
   }
+  if (fetch != NULL) fetch->at = far;
 }
 
 /// What a tile reads: segments of depth, each of k contiguous floats per row of A; B is contiguous through all of them. A product of
@@ -250,6 +267,7 @@ typedef struct tile_input {
   size_t a_row_stride;
   const float *b;
   size_t panel_stride;
+  fetched fetch;  // what comes after
   float *partial;  // rows · vectors vectors, when not both first and last
   bool first, last;
 } tile_input;
@@ -271,10 +289,11 @@ PK_INLINE void tile_of_rows(const int rows, const int vectors, const int ahead, 
       for (int v = 0; v < vectors; v++) __builtin_prefetch(out->c + (size_t)row * out->c_row_stride + v * LANES, 1);
   }
   const float *b = in->b;
+  fetched fetch = in->fetch;
   for (size_t y = 0; y < in->segment_rows; y++)
     for (size_t x = 0; x < in->segment_columns; x++) {
       const float *a = in->a + y * in->segment_row_stride + x * in->segment_column_stride;
-      add_products(rows, vectors, ahead, in->k, a, in->a_row_stride, b, in->panel_stride, sums);
+      add_products(rows, vectors, ahead, in->k, a, in->a_row_stride, b, in->panel_stride, ahead > 0 ? NULL : &fetch, sums);
       b += in->k * (vectors < PANEL_VECTORS ? vectors : PANEL_VECTORS) * LANES;
     }
   if (in->last) {
@@ -378,6 +397,13 @@ PK_INLINE tile_output output_at(const panel_product *product, size_t row, size_t
 /// A tile's rows when `rows` are cut into as few and as equal tiles as can be.
 PK_INLINE size_t tile_height(size_t rows_left) { return quotient_up(rows_left, quotient_up(rows_left, TILE_ROWS)); }
 
+/// B is one stream: the tiles of a block of `b_vectors` share the fetching of what comes after it. This is the share of rows
+/// [row, row + height) of `rows`.
+PK_INLINE fetched share_of_fetching(const float *b, size_t b_vectors, size_t vectors, size_t row, size_t height, size_t rows) {
+  const fetched share = {.at = b + (b_vectors + row * b_vectors / rows) * LANES, .step = quotient_up(height * vectors * LANES, rows)};
+  return share;
+}
+
 /// Few rows × panels: B streams through once.
 static void few_rows_times_panels(
     const panel_product *product, const float *a, size_t a_row_stride, size_t rows, size_t first_panel, size_t end_panel) {
@@ -387,9 +413,10 @@ static void few_rows_times_panels(
     const size_t column = panel * PANEL_COLUMNS, left = product->n - column;
     const bool whole = panel + wide <= end_panel && wide * PANEL_COLUMNS <= left;
     const size_t columns = whole ? wide * PANEL_COLUMNS : least(left, PANEL_COLUMNS);
+    const float *b = product->packed_b + column * k;
     const tile_input in = {
       .k = k, .segment_rows = 1, .segment_columns = 1, .a = a, .a_row_stride = a_row_stride,
-      .b = product->packed_b + column * k, .panel_stride = PANEL_COLUMNS * k,
+      .b = b, .panel_stride = PANEL_COLUMNS * k, .fetch = {.at = b, .step = 0},
       .partial = NULL, .first = true, .last = true};
     const tile_output out = output_at(product, 0, column, columns);
     if (whole)
@@ -416,9 +443,11 @@ static void rows_times_panels(
       const size_t start = block * depth;
       for (size_t row = 0; row < rows;) {
         const size_t height = tile_height(rows - row);
+        const float *b = product->packed_b + column * k + start * vectors * LANES;
         const tile_input in = {
-          .k = least(depth, k - start), .segment_rows = 1, .segment_columns = 1, .a = a + row * a_row_stride + start, .a_row_stride = a_row_stride,
-          .b = product->packed_b + column * k + start * vectors * LANES, .panel_stride = 0,
+          .k = least(depth, k - start), .segment_rows = 1, .segment_columns = 1, .a = a + row * a_row_stride + start,
+          .a_row_stride = a_row_stride, .b = b, .panel_stride = 0,
+          .fetch = share_of_fetching(b, depth * vectors, vectors, row, height, rows),
           .partial = partial == NULL ? NULL : partial + row * PANEL_COLUMNS, .first = block == 0, .last = block + 1 == blocks};
         const tile_output out = output_at(product, row, column, columns);
         run_tile(height, vectors, &in, &out);
