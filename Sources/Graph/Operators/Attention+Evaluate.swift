@@ -93,6 +93,9 @@ extension AttentionFamily {
       right = context.attributes.int(.rightWindowSize) ?? -1
       lengths = context.optional(6)?.wholes
       if let lengths, lengths.count != batch { throw context.failure("\(lengths.count) valid lengths for a batch of \(batch)") }
+      if let length = lengths?.first(where: { !(0...keys).contains($0) }) {
+        throw context.failure("the valid length \(length) is outside \(keys) keys")
+      }
       guard let tensor = context.optional(3), tensor.rank > 0 else {
         mask = nil
         return
@@ -102,10 +105,10 @@ extension AttentionFamily {
       let numbers = tensor.element == .bool ? tensor.truths.map { $0 ? 0 : -Double.infinity } : tensor.reals
       var shape = tensor.shape
       var padded = numbers
-      if covered < keys && !(covered == 1 && tensor.count == 0) {
+      if covered < keys {
         shape[tensor.rank - 1] = keys
         padded = []
-        for line in 0..<(covered > 0 ? numbers.count / covered : 0) {
+        for line in 0..<tensor.shape.dropLast().reduce(1, *) {
           padded += numbers[line * covered..<(line + 1) * covered]
           padded += Array(repeating: -.infinity, count: keys - covered)
         }

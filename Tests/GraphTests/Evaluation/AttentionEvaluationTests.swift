@@ -30,6 +30,7 @@ import Testing
     #expect(abs(biased[0] - 2.5) < 1e-6 && biased[1] == 1)
     // A mask that ends early hides what it does not cover.
     #expect(try attended([NumberTensor(truths: [true, true], [2, 1])]) == [1, 1])
+    #expect(try attended([NumberTensor(truths: [], [2, 0])]) == [0, 0])
     #expect(failure("Attention", opset: 24, [asking, keys, values, .counting([3, 2])]).contains("mask"))
   }
 
@@ -40,6 +41,10 @@ import Testing
   @Test func lengthsOfPaddedKeys() throws {
     #expect(try attended([nil, nil, nil, .whole([1])]) == [1, 1])
     #expect(failure("Attention", opset: 24, [asking, keys, values, nil, nil, nil, .whole([1, 1])]).contains("lengths"))
+    for length in [-1, 3, Int.min, Int.max] {
+      let message = failure("Attention", opset: 24, [asking, keys, values, nil, nil, nil, .whole([length])])
+      #expect(message.contains("the valid length \(length) is outside 2 keys"))
+    }
   }
 
   @Test func earlierKeysComeFirst() throws {
