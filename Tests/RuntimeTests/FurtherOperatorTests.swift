@@ -86,6 +86,7 @@ struct FurtherOperatorTests {
     #expect(failure("CenterCropPad", [square, .whole([1])]).contains("do not fit the axes"))
     #expect(failure("CenterCropPad", [row, .whole([-1])]).contains("negative"))
     #expect(failure("CenterCropPad", [row, .whole([1 << 60])]).contains("machine"))
+    #expect(failure("CenterCropPad", [.whole([], [1, 0]), .whole([1 << 50, 0])]).contains("at most"))
   }
 
   @Test("columns of windows are added up where they were taken from")

@@ -77,13 +77,15 @@ struct FurtherCall {
   /// Number of numbers of a result; throws where it is too large.
   @discardableResult func room(_ element: ElementType, _ shape: [Int]) throws(Diagnostic) -> Int {
     // Numbers are computed in 64 bits before they get their type.
-    guard let count = Tensor.count(shape), let bytes = element.byteCount(of: count), count < Int.max / 32 else {
+    guard shape.allSatisfy({ $0 >= 0 }), let count = Tensor.count(shape.map { max(1, $0) }),
+      let bytes = element.byteCount(of: count), count < Int.max / 32
+    else {
       throw failure("makes a tensor of shape \(shape), which no machine can hold")
     }
     try require(
       bytes + 8 * count <= limit,
       "makes a tensor of shape \(shape), which takes \(bytes + 8 * count) bytes to compute; at most \(limit) are allowed here")
-    return count
+    return shape.reduce(1, *)
   }
 
   // MARK: - Operands

@@ -174,6 +174,8 @@ import Testing
     let size = NumberTensor.whole([1, 1, 2, 2])
     #expect(try evaluated("AffineGrid", [same, size], [.alignCorners: .int(1)]).reals == [-1, -1, 1, -1, -1, 1, 1, 1])
     #expect(try evaluated("AffineGrid", [same, size]).reals == [-0.5, -0.5, 0.5, -0.5, -0.5, 0.5, 0.5, 0.5])
+    // No image makes no long axis cheaper.
+    #expect(failure("AffineGrid", [.counting([0, 2, 3]), .whole([0, 1, 1 << 40, 2])]).contains("at most"))
     let moved = NumberTensor.real([1, 0, 3, 0, 1, 0], [1, 2, 3])
     #expect(try evaluated("AffineGrid", [moved, size]).reals == [2.5, -0.5, 3.5, -0.5, 2.5, 0.5, 3.5, 0.5])
   }
