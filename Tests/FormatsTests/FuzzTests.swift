@@ -172,4 +172,42 @@ struct FuzzTests {
     }
     #expect(accepted > FuzzTests.count / 100)
   }
+
+  @Test("of .npz files: archives, the arrays in them, and compressed streams")
+  func npz() throws {
+    let scratch = try Scratch()
+    let arrays: [(name: String, array: NpyArray)] = [
+      ("in.x", NpyArray(code: "f4", shape: [2, 3], data: TensorData([1, 2, 3, 4, 5, 6] as [Float]))),
+      ("in.n", NpyArray(code: "i8", shape: [], data: TensorData([7]))),
+    ]
+    try NpzFile.write(arrays, to: scratch.file("a.npz"))
+    let archive = try contents(scratch.file("a.npz"))
+    let single = arrays[0].array.header + arrays[0].array.data.numbers(as: UInt8.self)
+    // What zlib makes of 120 letters: a block with codes of its own.
+    let stream: [UInt8] = [
+      0x25, 0x8C, 0xC1, 0x11, 0x00, 0x30, 0x08, 0xC2, 0x56, 0x71, 0xB5, 0x00, 0xFB, 0xCF, 0x50, 0xB4, 0xFA, 0xF0, 0x80, 0x08,
+      0x88, 0xC9, 0x18, 0x06, 0x9B, 0x88, 0x1A, 0x1D, 0x77, 0xC9, 0xAC, 0xA8, 0xE7, 0x75, 0x65, 0xA4, 0x92, 0x07, 0x4A, 0xA4,
+      0x94, 0xA6, 0xB2, 0xC1, 0x8D, 0xA5, 0xCF, 0x96, 0xE9, 0x1D, 0xB9, 0x4F, 0xB9, 0xE8, 0x3A, 0xB3, 0x25, 0xEC, 0x2B, 0x3C,
+    ]
+    let letters = stream.withUnsafeBytes { Inflate.decompress($0, count: 120) }
+    #expect(
+      letters.map { String(decoding: $0, as: UTF8.self) }?.hasPrefix("aaba d caa accadbaabaaaacacaad abaadbacaababcabb") == true)
+    var accepted = [0, 0, 0]
+    for seed in 0..<FuzzTests.count / 4 {
+      var dice = Dice(state: UInt64(seed))
+      let path = try scratch.write(mutated(archive, &dice), to: "m.npz")
+      if (try? NpzFile.read(path, limit: 1 << 20)) != nil { accepted[0] += 1 }
+      let array = mutated(single, &dice).withUnsafeBytes { try? NpyArray($0, name: "x") }
+      if let array {
+        accepted[1] += 1
+        #expect(Tensor.count(array.shape).map { $0 <= array.data.count } == true, "seed \(seed)")
+      }
+      // A stream does not say how long its content is.
+      let inflated = mutated(stream, &dice).withUnsafeBytes { bytes in
+        stride(from: 112, to: 129, by: 4).contains { Inflate.decompress(bytes, count: $0 + seed % 4) != nil }
+      }
+      if inflated { accepted[2] += 1 }
+    }
+    #expect(accepted.allSatisfy { $0 > FuzzTests.count / 800 }, "\(accepted)")
+  }
 }
