@@ -131,7 +131,8 @@ public struct Stepper {
   ) throws(Diagnostic) {
     var types: [TensorType] = []
     for (input, value) in zip(module.inputs, inputs) { types.append(value.tensor?.type ?? .unranked(module[input].type.element)) }
-    let lowered = try Lowering.lower(module, inputs: types)
+    // Passes that put one operator in place of several would take values away.
+    let lowered = try Lowering.lower(module, inputs: types, passes: [Lowering.foldConstants])
     let program = try ProgramBuilder.build(lowered, threads: threads, isFusing: false)
     let frame = Frame(
       places: program.places, constants: program.constants, arenaBytes: program.arenaBytes, scratchBytes: program.scratchBytes,

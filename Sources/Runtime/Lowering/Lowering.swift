@@ -26,11 +26,11 @@ public enum Lowering {
     LoweringPass(name: "fold-masks", summary: "compute what recognition left to compute", run: foldConstants.run),
   ]
 
-  /// A module for inputs of the given shapes, with every pass done. `after` sees the module after each.
+  /// A module for inputs of the given shapes, with some passes (all) done. `after` sees the module after each.
   ///
   /// Throws where the shapes do not fit the model.
   public static func lower(
-    _ module: Module, inputs: [TensorType], after: (Stage, Module) -> Void = { _, _ in }
+    _ module: Module, inputs: [TensorType], passes: [LoweringPass] = passes, after: (Stage, Module) -> Void = { _, _ in }
   ) throws(Diagnostic) -> Module {
     var lowered = try specialised(module, inputs: inputs)
     after(specialise, lowered)
