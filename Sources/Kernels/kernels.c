@@ -30,26 +30,24 @@ static const pk_kernels *table_of(pk_isa isa) {
   return NULL;
 }
 
-static _Atomic(int) chosen_isa = -1;
-
 static pk_isa best_isa(void) {
-  for (int isa = PK_ISA_AVX512; isa > PK_ISA_PORTABLE; isa--)
-    if (table_of((pk_isa)isa) != NULL) return (pk_isa)isa;
-  return PK_ISA_PORTABLE;
-}
-
-pk_isa pk_get_isa(void) {
-  int isa = atomic_load_explicit(&chosen_isa, memory_order_relaxed);
+  static _Atomic(int) best = -1;
+  int isa = atomic_load_explicit(&best, memory_order_relaxed);
   if (isa < 0) {
-    isa = (int)best_isa();
-    atomic_store_explicit(&chosen_isa, isa, memory_order_relaxed);
+    for (isa = PK_ISA_AVX512; isa > PK_ISA_PORTABLE && table_of((pk_isa)isa) == NULL; isa--) {}
+    atomic_store_explicit(&best, isa, memory_order_relaxed);
   }
   return (pk_isa)isa;
 }
 
+/// What this thread was told to use; -1 for the best there is.
+static _Thread_local int chosen_isa = -1;
+
+pk_isa pk_get_isa(void) { return chosen_isa < 0 ? best_isa() : (pk_isa)chosen_isa; }
+
 bool pk_set_isa(pk_isa isa) {
   if (table_of(isa) == NULL) return false;
-  atomic_store_explicit(&chosen_isa, (int)isa, memory_order_relaxed);
+  chosen_isa = (int)isa;
   return true;
 }
 

@@ -10,7 +10,9 @@ enum Command {
   static func run(_ arguments: [String]) -> Int32 {
     do throws(Diagnostic) {
       switch try Invocation.parse(arguments, isFile: { FileManager.default.fileExists(atPath: $0) }) {
-      case .help(let verb): try Console.write(verb.map(Help.text) ?? Help.overview(), to: STDOUT_FILENO)
+      case .help(let verb):
+        let width = max(60, min(Console.width ?? Help.widest, Help.widest))
+        try Console.write(verb.map { Help.text($0, width: width) } ?? Help.overview(width: width), to: STDOUT_FILENO)
       case .version: try Console.write("prunec \(version)\n", to: STDOUT_FILENO)
       case .run(let invocation): return try run(invocation)
       }

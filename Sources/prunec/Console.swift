@@ -7,8 +7,6 @@ struct Console: Sendable {
   let isQuiet: Bool
   /// True where a person looks at standard error, which may then be drawn on.
   let drawsProgress: Bool
-  /// Columns of the terminal that shows the report; nil where it is none.
-  let width: Int?
   private let colours: Bool
 
   /// A console as the environment has it: colours only on a terminal, and never with `NO_COLOR` or a terminal called dumb.
@@ -17,10 +15,14 @@ struct Console: Sendable {
     let isPlain = !(environment["NO_COLOR"] ?? "").isEmpty || environment["TERM"] == "dumb"
     self.isQuiet = isQuiet
     drawsProgress = !isQuiet && !isReportForMachines && isatty(STDERR_FILENO) == 1 && environment["TERM"] != "dumb"
-    var size = winsize()
-    width =
-      isatty(STDOUT_FILENO) == 1 && ioctl(STDOUT_FILENO, UInt(TIOCGWINSZ), &size) == 0 && size.ws_col > 0 ? Int(size.ws_col) : nil
     colours = !isPlain && isatty(STDOUT_FILENO) == 1
+  }
+
+  /// Columns of the terminal that shows the report; nil where it is none.
+  static var width: Int? {
+    var size = winsize()
+    guard isatty(STDOUT_FILENO) == 1, ioctl(STDOUT_FILENO, UInt(TIOCGWINSZ), &size) == 0, size.ws_col > 0 else { return nil }
+    return Int(size.ws_col)
   }
 
   /// Text in bold, where there are colours.

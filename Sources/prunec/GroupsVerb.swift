@@ -39,7 +39,7 @@ struct GroupsVerb {
         let axes = group.occurrences.map { names.axis($0.value, $0.axis) }
         table.add([
           Wording.name(group.name), group.kind.rawValue, Wording.count(group.extent), group.isDefault ? "yes" : "no",
-          fitting(axes, console.width.map { $0 - columns }),
+          fitting(axes, Console.width.map { $0 - columns }),
         ])
       }
       let rows = table.lines

@@ -4,10 +4,10 @@ import Runtime
 /// Every option of the command: this table drives parsing, help and completions.
 enum Option: CaseIterable, Sendable, Hashable {
   case output, ratio, maxRatio, keepParams, keepFlops
-  case roundTo, minKeep, scope, criterion, seed
+  case roundTo, minKeep, scope, criterion
   case only, ignore, kinds
   case plan, apply, strict, dryRun
-  case inputs, outputs, dimension, threads, profile, maxIterations, versus
+  case inputs, outputs, dimension, seed, threads, profile, maxIterations, versus
   case check, noCheck, tolerance
   case json, quiet, timing, printAfter, stopAfterEdit
   case help, version
@@ -77,6 +77,21 @@ enum Option: CaseIterable, Sendable, Hashable {
     }
   }
 
+  /// The entry as a verb's help shows it.
+  func entry(for verb: Verb) -> OptionEntry {
+    if self == .plan, verb == .verify {
+      return OptionEntry("--plan", [], .file("P.json"), "the plan by which SMALLER was made")
+    }
+    if self == .dimension, verb == .verify {
+      return OptionEntry(
+        "--dim", [], .text("NAME=N"), isList: true, "length of a symbolic extent, for inputs made up (some are tried)")
+    }
+    if self == .seed, verb != .compile {
+      return OptionEntry("--seed", [], .text("N"), "seed of inputs made up, and of what the model draws at random (0)")
+    }
+    return entry
+  }
+
   /// Verbs that take the option.
   var verbs: [Verb] {
     switch self {
@@ -103,9 +118,10 @@ enum Option: CaseIterable, Sendable, Hashable {
     }
   }
 
-  /// Under which heading help shows it.
-  var section: OptionSection {
+  /// Under which heading a verb's help shows it.
+  func section(for verb: Verb) -> OptionSection {
     switch self {
+    case .plan where verb == .verify, .seed where verb != .compile: .running
     case .ratio, .maxRatio, .keepParams, .keepFlops, .roundTo, .minKeep: .howMuch
     case .scope, .criterion, .seed, .only, .ignore, .kinds: .what
     case .output, .plan, .apply, .strict, .dryRun: .files

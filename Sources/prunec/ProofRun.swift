@@ -41,14 +41,14 @@ struct ProofRun {
     }
   }
 
-  /// Compares on random inputs. Symbolic lengths get numbers that the model accepts, tried in order.
-  func outcome(seed: UInt64) -> ProofOutcome {
+  /// Compares on random inputs. Symbolic lengths that are not given get numbers that the model accepts, tried in order.
+  func outcome(seed: UInt64, extents given: [String: Int] = [:]) -> ProofOutcome {
     let shapes = solution.module.inputs.map { solution.module[$0].type.shape }
     let symbols = Set(shapes.flatMap { $0.flatMap(\.symbols) })
     let batches = Set(shapes.compactMap { $0.first?.symbols.first })
     var first: Diagnostic?
     for (batch, other) in [(2, 6), (2, 16), (1, 8), (1, 1), (2, 2), (1, 64)] {
-      let extents = Dictionary(uniqueKeysWithValues: symbols.map { ($0, batches.contains($0) ? batch : other) })
+      let extents = Dictionary(uniqueKeysWithValues: symbols.map { ($0, given[$0] ?? (batches.contains($0) ? batch : other)) })
       do throws(Diagnostic) {
         switch outcome(on: try RandomInputs.values(of: solution.module, extents: extents, seed: seed)) {
         case .compared(let proof): return .compared(proof)
@@ -57,7 +57,7 @@ struct ProofRun {
       } catch {
         first = first ?? error
         // What does not fit at one length may fit at another; what cannot be executed never can.
-        if error.kind != .invalid || symbols.isEmpty { break }
+        if error.kind != .invalid || symbols.allSatisfy({ given[$0] != nil }) { break }
       }
     }
     return .impossible(first ?? Diagnostic(.unsupported, "no inputs could be made up; give some with --inputs"))

@@ -108,7 +108,7 @@ enum ModelInputs {
   }
 
   /// `--dim NAME=N`.
-  private static func extents(_ invocation: Invocation, _ module: Module) throws(Diagnostic) -> [String: Int] {
+  static func extents(_ invocation: Invocation, _ module: Module) throws(Diagnostic) -> [String: Int] {
     let symbols = Set(module.inputs.flatMap { module[$0].type.shape.flatMap(\.symbols) })
     var extents: [String: Int] = [:]
     for text in invocation.texts(.dimension) {

@@ -97,7 +97,8 @@ enum Verb: String, CaseIterable, Sendable {
     case .verify:
       """
       In the original, every product, mean, norm, softmax and pooling runs over the indices that the plan keeps; its outputs, and every
-      value inside, must be those of SMALLER. Inputs are random unless given. Exit code 1 when something differs.
+      value inside, must be those of SMALLER, and each of SMALLER's numbers must be the original's, bit for bit. Inputs are random
+      unless given. Exit code 1 when something differs.
       """
     case .convert:
       """
@@ -113,6 +114,9 @@ enum Verb: String, CaseIterable, Sendable {
     case .help: "Without a verb: an overview."
     }
   }
+
+  /// True where the lines of `details` are commands, to be left as they are.
+  var hasExactLines: Bool { self == .completions }
 
   /// One call worth copying, and what it does.
   var example: (call: String, meaning: String) {

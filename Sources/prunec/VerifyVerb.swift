@@ -41,7 +41,9 @@ struct VerifyVerb {
       if invocation.has(.inputs) {
         run.outcome(on: try ModelInputs.read(invocation, solved.file, seed: 0))
       } else {
-        run.outcome(seed: UInt64(try invocation.number(.seed, least: 0) ?? 0))
+        run.outcome(
+          seed: UInt64(try invocation.number(.seed, least: 0) ?? 0),
+          extents: try ModelInputs.extents(invocation, solved.file.module))
       }
     switch outcome {
     case .impossible(let error): throw error

@@ -24,8 +24,17 @@ struct OptionTableTests {
     for option in Option.allCases {
       #expect(words.contains(option.entry.name) == option.verbs.contains(verb) || verb == .compile || option == .version)
     }
-    let long = text.split(separator: "\n").filter { $0.count > 130 }
-    #expect(long.isEmpty)
+  }
+
+  @Test("Help keeps to the width of the terminal, but for lines that are to be copied", arguments: Verb.allCases)
+  func width(verb: Verb) {
+    for width in [80, 100] {
+      for text in [Help.text(verb, width: width), Help.overview(width: width)] {
+        let long = text.split(separator: "\n").map { String($0) }.filter { $0.count > width }
+        // Calls that are to be copied stay in one line.
+        #expect(long.allSatisfy { $0.hasPrefix("  prunec ") || $0.hasPrefix("bash: prunec ") || $0.hasPrefix("fish: prunec ") })
+      }
+    }
   }
 
   @Test("The example of a verb is a call that the command understands", arguments: Verb.allCases)

@@ -2,17 +2,10 @@ import Foundation
 import Kernels
 import Testing
 
-/// One at a time: the instruction set in use is a setting of the whole process.
-private let instructionSetLock = NSLock()
-
-/// Runs `body` under every instruction set that this machine has; restores the one in use before.
+/// Runs `body`, on this thread, under every instruction set that this machine has; restores the one in use before.
 func onEveryInstructionSet(_ body: (_ name: String) throws -> Void) rethrows {
-  instructionSetLock.lock()
   let before = pk_get_isa()
-  defer {
-    _ = pk_set_isa(before)
-    instructionSetLock.unlock()
-  }
+  defer { _ = pk_set_isa(before) }
   for isa in [PK_ISA_PORTABLE, PK_ISA_NEON, PK_ISA_AVX2, PK_ISA_AVX512] where pk_set_isa(isa) {
     try body(String(cString: pk_isa_name(isa)))
   }

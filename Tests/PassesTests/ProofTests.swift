@@ -51,14 +51,68 @@ import Testing
     #expect(proof.compared == 8)
   }
 
+  /// The proof of a model whose parameters' axis 0 of `%rows` are positions that are pruned.
+  private func rows(_ text: String, keep: [[Int]]) throws -> Proof {
+    let module = RandomWeights.filling(try ModuleParser.parse("module rows {\n\(text)\n}\n"), seed: 0)
+    let model = try CompiledModel(module) { solution in
+      var plan = Plan(kept: Array(repeating: nil, count: solution.groups.count))
+      for (index, kept) in keep.enumerated() {
+        let value = try #require(module.values.firstIndex { $0.name == "rows\(index)" })
+        plan.kept[try #require(solution.groups(in: solution.axes[value][0]).first)] = kept
+      }
+      return plan
+    }
+    return try model.proof(seed: 0)
+  }
+
+  @Test("a norm over groups of channels sees the kept positions alone")
+  func groupNormOverPositions() throws {
+    let proof = try rows(
+      """
+        opset 21
+        param %rows0 : f32[5, 4]
+        param %scale : f32[4]
+        param %bias : f32[4]
+        param %down : f32[5, 3]
+        func (%x: f32[2, 4, 4]) -> (%y: f32[2, 4, 3]) {
+          %turned = transpose %rows0 perm=[1, 0] : f32[4, 5]
+          %positions = matmul %x, %turned : f32[2, 4, 5]
+          %norm = group_norm %positions, %scale, %bias num_groups=2 : f32[2, 4, 5]
+          %y = matmul %norm, %down : f32[2, 4, 3]
+        }
+      """, keep: [[0, 2, 3]])
+    #expect(proof.isProved, "\(proof.faults.map(\.summary))")
+  }
+
+  @Test("attention looks at the kept keys alone, remembered and new ones", arguments: [[[1, 2]], [[0, 1, 2, 3], [2]]])
+  func attentionOverKeys(_ keep: [[Int]]) throws {
+    let proof = try rows(
+      """
+        opset 23
+        param %rows0 : f32[4, 1, 6]
+        param %rows1 : f32[3, 1, 6]
+        param %mask : f32[1, 2, 2, 7]
+        param %split : i64[4] = [3, 1, 2, 3]
+        param %three : i64[1] = [3]
+        func (%x: f32[1, 2, 6]) -> (%y: f32[1, 2, 6], %scores: f32[1, 2, 2]) {
+          %keys = transpose %rows0 perm=[1, 0, 2] : f32[1, 4, 6]
+          %parts = reshape %rows1, %split : f32[3, 1, 2, 3]
+          %past = transpose %parts perm=[1, 2, 0, 3] : f32[1, 2, 3, 3]
+          %y, %k, %v, %s = attention %x, %keys, %keys, %mask, %past, %past q_num_heads=2 kv_num_heads=2 : f32[1, 2, 6], f32[1, 2, 7, 3], f32[1, 2, 7, 3], f32[1, 2, 2, 7]
+          %scores = reduce_max %s, %three keepdims=0 : f32[1, 2, 2]
+        }
+      """, keep: keep)
+    #expect(proof.isProved, "\(proof.faults.map(\.summary))")
+  }
+
   @Test("values on axes such as batch*heads are compared one by one, by the lengths of the inputs")
   func symbols() throws {
     let model = try CompiledModel(golden: "cases/heads_in_batch", keep: ["qkv.heads": [1, 2]])
     let proof = try model.proof(seed: 0, extents: ["b": 3, "s": 7])
     #expect(proof.isProved)
-    // A reshape makes no numbers of its own; outputs are compared twice.
+    // What only moves numbers makes none; outputs are compared twice.
     let makers = model.smaller.nodes.filter { node in
-      node.operation != .reshaping(.reshape)
+      ![.reshaping(.reshape), .reshaping(.transpose)].contains(node.operation)
         && node.outputs.contains { $0.map { model.smaller[$0].type.element.isFloat } ?? false }
     }
     #expect(proof.compared == makers.count + model.smaller.outputs.count)

@@ -25,8 +25,8 @@ typedef enum pk_isa { PK_ISA_PORTABLE = 0, PK_ISA_NEON = 1, PK_ISA_AVX2 = 2, PK_
 
 /// The instruction set in use: the best this machine has until `pk_set_isa` says otherwise.
 pk_isa pk_get_isa(void);
-/// Uses `isa` from now on; false, and no change, when this machine or build lacks it. Packed operands are laid out for the instruction
-/// set they were packed under and must be packed anew. Not to be called while other calls run.
+/// Uses `isa` for the calls that the calling thread makes from now on; false, and no change, when this machine or build lacks it. Packed
+/// operands are laid out for the instruction set they were packed under and must be packed anew.
 bool pk_set_isa(pk_isa isa);
 /// "avx512", "avx2", "neon" or "portable".
 const char *pk_isa_name(pk_isa isa);

@@ -52,6 +52,12 @@ struct MaskedGraph {
 
   // MARK: - Nodes
 
+  /// An axis of a result on which old places are filled from the kept ones; -1 is the last axis.
+  private struct Spread {
+    let axis: Int
+    let places: [Int]
+  }
+
   private mutating func add(_ node: Node) throws(Diagnostic) {
     let touched = (node.inputs + node.outputs).contains { $0.map(isPruned) ?? false } || node.captures.contains(where: isPruned)
     guard touched else { return nodes.append(node) }
@@ -62,8 +68,9 @@ struct MaskedGraph {
       guard let input, !(rule.zeroedWith.contains(operand)) else { continue }
       exposed.insert(input)
     }
-    // Axes from the last one on, which is -1.
-    var spread: [(axis: Int, list: [Int], positions: [Int])] = []
+    if case .attention(.attention) = node.operation { return addAttention(node) }
+    var spread: [Spread] = []
+    var positions: [Int]?
     if node.inputs.indices.contains(rule.data), let data = node.inputs[rule.data] {
       for axis in rule.axes {
         guard let list = kept(data, axis), let length = extent(data, axis) else { continue }
@@ -74,7 +81,8 @@ struct MaskedGraph {
           guard own >= 0, operand == rule.data || extentNow(input, own) == length else { continue }
           node.inputs[operand] = gather(input, list, axis: own)
         }
-        spread.append((axis - rank(data), list, Self.places(of: list, among: length)))
+        spread.append(Spread(axis: axis - rank(data), places: Self.places(of: list, among: length)))
+        positions = positions ?? list
       }
     }
     if let groups = rule.groups, let (scale, count) = try keptGroups(original, groups) {
@@ -83,7 +91,31 @@ struct MaskedGraph {
         if let input = node.inputs[operand], let scale { node.inputs[operand] = gather(input, scale, axis: 0) }
       }
     }
-    finish(node, rule, spread)
+    finish(
+      node, spread: Dictionary(rule.spreadOutputs.map { ($0, spread) }, uniquingKeysWith: { first, _ in first }),
+      positions: rule.positionOutput.flatMap { output in positions.map { (output, $0) } })
+  }
+
+  /// Attention looks at the kept keys alone, remembered ones before new ones; a query that is removed gives zeros.
+  private mutating func addAttention(_ original: Node) {
+    var node = original
+    func input(_ operand: Int) -> ValueID? { node.inputs.indices.contains(operand) ? node.inputs[operand] : nil }
+    guard let key = input(1), let axis = input(0).map({ rank($0) == 3 ? 1 : 2 }), let length = extent(key, axis) else {
+      return finish(node)
+    }
+    let (new, past) = (kept(key, axis), input(4).flatMap { kept($0, 2) })
+    let pastLength = input(4).flatMap { extent($0, 2) } ?? 0
+    guard new != nil || past != nil else { return finish(node) }
+    for (operand, axis, list) in [(1, axis, new), (2, axis, new), (4, 2, past), (5, 2, past)] {
+      if let value = input(operand), let list { node.inputs[operand] = gather(value, list, axis: axis) }
+    }
+    let list = (past ?? Array(0..<pastLength)) + (new ?? Array(0..<length)).map { $0 + pastLength }
+    if let mask = input(3), let last = module[mask].type.shape.indices.last, extentNow(mask, last) == pastLength + length {
+      node.inputs[3] = gather(mask, list, axis: last)
+    }
+    let places = Self.places(of: list, among: pastLength + length)
+    let remembered = [Spread(axis: -2, places: places)]
+    finish(node, spread: [1: remembered, 2: remembered, 3: [Spread(axis: -1, places: places)]])
   }
 
   private func extentNow(_ value: ValueID, _ axis: Int) -> Int? {
@@ -91,23 +123,22 @@ struct MaskedGraph {
     return shape.indices.contains(axis) ? kept.length(shape[axis]) : nil
   }
 
-  /// Adds a node, then spreads its results to the old places and zeroes what is removed.
-  private mutating func finish(_ original: Node, _ rule: Rule, _ spread: [(axis: Int, list: [Int], positions: [Int])]) {
+  /// Adds a node, then spreads its results to the old places and zeroes what is removed. `positions`: a result that holds positions
+  /// among the indices listed.
+  private mutating func finish(_ original: Node, spread: [Int: [Spread]] = [:], positions: (output: Int, list: [Int])? = nil) {
     var node = original
     var after: [Node] = []
     for (index, output) in original.outputs.enumerated() {
       guard let output else { continue }
       var steps: [(ValueID) -> Node] = []
-      if rule.spreadOutputs.contains(index) {
-        for (axis, _, positions) in spread.reversed() {
-          let constant = constant(Tensor(wholes: positions, .i64, [positions.count]))
-          steps.append {
-            Node(.indexing(.gather), inputs: [$0, constant], outputs: [], attributes: Attributes([.init(.axis, .int(axis))]))
-          }
+      for one in (spread[index] ?? []).reversed() {
+        let constant = constant(Tensor(wholes: one.places, .i64, [one.places.count]))
+        steps.append {
+          Node(.indexing(.gather), inputs: [$0, constant], outputs: [], attributes: Attributes([.init(.axis, .int(one.axis))]))
         }
       }
-      if rule.positionOutput == index, let list = spread.first?.list {
-        let constant = constant(Tensor(wholes: list, .i64, [list.count]))
+      if let positions, positions.output == index {
+        let constant = constant(Tensor(wholes: positions.list, .i64, [positions.list.count]))
         steps.append { Node(.indexing(.gather), inputs: [constant, $0], outputs: []) }
       }
       if isFloat(output), let mask = mask(output) {
@@ -249,7 +280,7 @@ extension MaskedGraph {
       switch norm {
       case .batchNorm:
         return attributes.flag(.trainingMode) ? Rule(axes: [0] + Array(2..<max(2, rank)), spreadOutputs: [0]) : Rule()
-      case .groupNorm: return Rule(axes: [1], spreadOutputs: [0], groups: attributes.int(.numGroups) ?? 1)
+      case .groupNorm: return Rule(axes: Array(1..<max(2, rank)), spreadOutputs: [0], groups: attributes.int(.numGroups) ?? 1)
       case .hardmax, .logSoftmax, .softmax:
         let isNew = module.opset >= 13
         let axis = positive([attributes.int(.axis) ?? (isNew ? -1 : 1)])

@@ -33,7 +33,8 @@ public struct Proof: Sendable {
   /// Runs the original, masked by a plan, and the smaller model on the same inputs.
   ///
   /// `solution` and `plan` are of the original; `smaller` is matched by the names of its values. Inside values may differ by ten times the
-  /// tolerance, because differences of large numbers magnify rounding.
+  /// tolerance, relative to their largest number or to a thousandth of the largest one before them: differences of large numbers magnify
+  /// rounding.
   /// Throws where one of the models cannot be executed, or a masked operator has no rule.
   public static func run(
     solution: Solution, plan: Plan, smaller: Module, sources: (original: NamedModel?, smaller: NamedModel?),
@@ -64,15 +65,19 @@ public struct Proof: Sendable {
       uniquingKeysWith: { first, _ in first })
     var faults = changedParameters(solution, kept, smaller)
     var compared = 0
+    // How large numbers are so far: what is much smaller may be what rounding left of a difference of equal ones.
+    var scale = inputs.map { $0.tensor.map(size) ?? 0 }.max() ?? 0
     while let step = try left.advance() {
       guard faults.count < 5 else { break }
       for name in left.names(madeBy: step) {
         guard let id = byName[name], let want = try left.value(madeNow: name), want.element.isFloat,
           let have = try right.value(madeNow: name), !isOpen(id, solution, plan, kept)
         else { continue }
+        scale = max(scale, size(want))
         let lists = want.shape.indices.map { axis in kept.positions(solution.axes[id.index][axis]) }
         compared += 1
-        if let fault = difference(name, selected(want, lists), have, tolerance: 10 * tolerance).fault { faults.append(fault) }
+        let result = difference(name, selected(want, lists), have, tolerance: 10 * tolerance, least: 1e-3 * scale)
+        if let fault = result.fault { faults.append(fault) }
       }
     }
     var outputs: [(name: String, error: Double)] = []
@@ -142,20 +147,27 @@ public struct Proof: Sendable {
   }
 
   private static func difference(
-    _ name: String, _ want: Tensor, _ have: Tensor, tolerance: Double
+    _ name: String, _ want: Tensor, _ have: Tensor, tolerance: Double, least: Double = 0
   ) -> (error: Double, fault: Difference?) {
     guard want.shape == have.shape, want.element == have.element else {
       let summary = "\(name) is \(have.type), but should be \(want.type)"
       return (.infinity, Difference(name: name, error: nil, summary: summary))
     }
-    let error = relativeError(want, have)
+    let error = relativeError(want, have, least: least)
     guard !(error <= tolerance) else { return (error, nil) }
     let figure = error.isNaN ? "has numbers where the other has none" : "differs by \(error) of its largest number"
     return (error, Difference(name: name, error: error, summary: "\(name) \(figure)"))
   }
 
-  /// max |a − b| / max(10⁻⁶, max |a|); what is infinite or no number must be so in both, else NaN.
-  static func relativeError(_ want: Tensor, _ have: Tensor) -> Double {
+  /// The largest magnitude in a tensor; 0 where it is that of a mask rather than of something computed.
+  private static func size(_ tensor: Tensor) -> Double {
+    guard tensor.element.isFloat else { return 0 }
+    let largest = tensor.reals.reduce(0) { max($0, abs($1)) }
+    return largest < 1e5 ? largest : 0
+  }
+
+  /// max |a − b| / max(10⁻⁶, least, max |a|); what is infinite or no number must be so in both, else NaN.
+  static func relativeError(_ want: Tensor, _ have: Tensor, least: Double = 0) -> Double {
     var (largest, worst) = (0.0, 0.0)
     for (a, b) in zip(want.reals, have.reals) {
       if a == b || (a.isNaN && b.isNaN) {
@@ -166,6 +178,6 @@ public struct Proof: Sendable {
       largest = max(largest, abs(a))
       worst = max(worst, abs(a - b))
     }
-    return worst / max(1e-6, largest)
+    return worst / max(1e-6, least, largest)
   }
 }
