@@ -112,12 +112,19 @@ extension ProgramBuilder {
 
   // MARK: - Joining
 
-  /// The order of axes in memory that most numbers of the operands have.
+  /// The order of axes in memory that most numbers of the operands have; of equals the first.
   func commonOrder(_ placements: [(Placement, [Int])]) -> [Int] {
-    var votes: [[Int]: Int] = [:]
-    for (placement, shape) in placements { votes[placement.order(shape), default: 0] += shape.reduce(1, *) }
-    let rank = placements.first?.1.count ?? 0
-    return votes.max { ($0.value, $1.key.count) < ($1.value, $0.key.count) }?.key ?? Array(0..<rank)
+    var votes: [(order: [Int], numbers: Int)] = []
+    for (placement, shape) in placements {
+      let (order, count) = (placement.order(shape), shape.reduce(1, *))
+      if let known = votes.firstIndex(where: { $0.order == order }) {
+        votes[known].numbers += count
+      } else {
+        votes.append((order, count))
+      }
+    }
+    let most = votes.map(\.numbers).max()
+    return votes.first { $0.numbers == most }?.order ?? []
   }
 
   private mutating func bindConcat(_ node: Node, _ fused: FusedStep) -> Bool {
