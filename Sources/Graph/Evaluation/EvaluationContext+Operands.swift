@@ -13,6 +13,16 @@ extension EvaluationContext {
     }
   }
 
+  /// Throws where one of the operands is given and holds no whole numbers of at most 32 bits.
+  func requireWholes(_ operands: Range<Int>) throws(Diagnostic) {
+    for index in operands {
+      guard let element = optional(index)?.element else { continue }
+      guard element.isInteger, (element.bits ?? 64) <= 32 else {
+        throw failure("operand \(index) is of type \(element.rawValue); whole numbers of at most 32 bits are expected")
+      }
+    }
+  }
+
   /// The one number of an operand, nil where the operand is left out; throws where it holds another number of them.
   func whole(_ index: Int, _ what: String) throws(Diagnostic) -> Int? {
     guard let tensor = optional(index) else { return nil }

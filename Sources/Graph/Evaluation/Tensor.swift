@@ -127,10 +127,10 @@ extension Tensor {
     return Tensor(element, shape, checked: picked)
   }
 
-  /// Row-major strides of a shape, in numbers.
+  /// Row-major strides of a shape, in numbers. Those of an empty tensor with absurd axes wrap around, and are never used.
   public static func strides(_ shape: [Int]) -> [Int] {
     var strides = [Int](repeating: 1, count: shape.count)
-    for axis in stride(from: shape.count - 2, through: 0, by: -1) { strides[axis] = strides[axis + 1] * shape[axis + 1] }
+    for axis in stride(from: shape.count - 2, through: 0, by: -1) { strides[axis] = strides[axis + 1] &* shape[axis + 1] }
     return strides
   }
 

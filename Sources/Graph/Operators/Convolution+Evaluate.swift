@@ -111,6 +111,7 @@ extension Convolution {
 
   private static func evaluateInteger(_ context: inout EvaluationContext) throws(Diagnostic) {
     if let zero = context.optional(2), zero.count != 1 { throw context.failure("the input has \(zero.count) zero points") }
+    try context.requireWholes(0..<4)
     let (data, weight) = (try centred(context, 0, zero: 2), try centred(context, 1, zero: 3))
     let result = try slide(
       context, data.map { Int($0) }, try context.input(0).shape, weight.map { Int($0) }, try context.input(1).shape,

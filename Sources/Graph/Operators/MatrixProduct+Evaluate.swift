@@ -80,6 +80,7 @@ extension MatrixProduct {
   }
 
   private static func evaluateInteger(_ context: inout EvaluationContext) throws(Diagnostic) {
+    try context.requireWholes(0..<4)
     let (a, b) = (try context.input(0), try context.input(1))
     var (left, right) = (a.wholes, b.wholes)
     if let zeros = try spread(context, 2, over: a, isColumn: false, "the left zero point") {

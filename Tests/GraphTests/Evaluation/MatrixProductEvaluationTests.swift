@@ -105,6 +105,7 @@ import Testing
     let columns = try evaluated("MatMulInteger", [left, right, nil, .whole([0, 1], nil, .i8)])
     #expect(columns.wholes == [1, -1, 3, -3])
     #expect(columns.first?.element == .i32)
+    #expect(failure("MatMulInteger", [left, right, .scalar(.nan)]).contains("operand 2 is of type f32"))
   }
 
   @Test func quantisedResultsSaturate() throws {
