@@ -133,7 +133,7 @@ public struct Stepper {
     var types: [TensorType] = []
     for (input, value) in zip(module.inputs, inputs) { types.append(value.tensor?.type ?? .unranked(module[input].type.element)) }
     let lowered = try Lowering.lower(module, inputs: types, passes: Lowering.plainPasses)
-    let program = try ProgramBuilder.build(lowered, threads: threads, style: isPlain ? .plain : .stepwise)
+    let program = try ProgramBuilder.build(lowered, threads: threads, style: isPlain ? .plain : .stepwise, limit: limits.bytes)
     let frame = Frame(
       places: program.places, constants: program.constants, arenaBytes: program.arenaBytes, scratchBytes: program.scratchBytes,
       pool: WorkPool(threads: threads))

@@ -166,6 +166,7 @@ extension ProgramBuilder {
     let outerB = Array(right.dropLast(2))
     func padded(_ list: [Int]) -> [Int] { Array(repeating: 1, count: outerRank - list.count) + list }
     let outer = zip(padded(outerA), padded(outerB)).map { $0 == 1 ? $1 : $0 }
+    guard let count = Tensor.count(outer), count < 1 << 22 else { return nil }
     func starts(_ placement: Placement, _ own: [Int]) -> [Int] {
       let strides = Placement(placement.operand, strides: Array(placement.strides.dropLast(2))).broadcast(own, to: outer)
       return Tensor.positions(outer, strides: strides)

@@ -18,7 +18,7 @@ extension ProgramBuilder {
 
   mutating func bindReshaping(_ reshaping: Reshaping, _ node: Node) -> Bool {
     guard let input = node.inputs.first.flatMap({ $0 }), let output = node.outputs.first.flatMap({ $0 }), let from = shape(input),
-      let to = shape(output)
+      let to = shape(output), byteCount(input) != nil, byteCount(output) != nil
     else { return false }
     switch reshaping {
     case .flatten, .reshape, .squeeze, .unsqueeze:
@@ -73,7 +73,9 @@ extension ProgramBuilder {
         of: Extent(from[axis]), from: Extent(starts[index]), to: Extent(ends[index]), step: steps[index])
       guard let first = window.first, window.count?.constant == to[axis] else { return false }
       if to[axis] > 0 { placement.operand.offset += first * placement.strides[axis] * width(input) }
-      placement.strides[axis] *= steps[index]
+      let (stride, overflow) = placement.strides[axis].multipliedReportingOverflow(by: steps[index])
+      if overflow { return false }
+      placement.strides[axis] = stride
     }
     return view(output, at: placement)
   }
@@ -180,8 +182,8 @@ extension ProgramBuilder {
       number = known
     }
     // Pads of some of the axes only are left to the plain evaluation.
-    guard node.inputs.count <= 3 || node.inputs[3] == nil, let pads = list, pads.count == 2 * from.count, !to.contains(0),
-      let source = placement(input)
+    guard node.inputs.count <= 3 || node.inputs[3] == nil, let pads = list, pads.count == 2 * from.count,
+      pads.allSatisfy({ $0.magnitude < 1 << 40 }), !to.contains(0), byteCount(output) != nil, let source = placement(input)
     else { return false }
     let target = Placement(dense: Operand(buffer: 0), to, order: source.order(from))
     var (start, first, extents) = (0, 0, from)

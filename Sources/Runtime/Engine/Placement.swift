@@ -46,7 +46,8 @@ struct Placement: Sendable, Hashable {
 
   /// The same numbers in another shape, nothing moved; nil where they would have to be moved.
   func reshaped(from shape: [Int], to target: [Int]) -> Placement? {
-    if shape.contains(0) || target.contains(0) { return Placement(dense: operand, target) }
+    guard let count = Tensor.count(shape), count == Tensor.count(target) else { return nil }
+    if count == 0 { return Placement(dense: operand, target) }
     // Axes of one index are dropped; runs of axes on both sides with the same product are matched.
     let axes = shape.indices.filter { shape[$0] != 1 }
     var result = [Int](repeating: 0, count: target.count)

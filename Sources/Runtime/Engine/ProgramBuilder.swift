@@ -10,6 +10,7 @@ struct ProgramBuilder {
   let module: Module
   let threads: Int
   private let style: Style
+  private let limit: Int
   let parameters: [ValueID: TensorContent]
   private(set) var storage: [Storage?]
   /// Copies of values in other orders of axes than they were made in.
@@ -35,8 +36,12 @@ struct ProgramBuilder {
   }
 
   /// The program of a lowered module, all of whose inputs have fixed shapes.
-  static func build(_ module: Module, threads: Int, style: Style = .fused) throws(Diagnostic) -> Program {
-    var builder = ProgramBuilder(module, threads, style)
+  ///
+  /// Values of more than `limit` bytes get no memory: the plain evaluation refuses them with the figure.
+  static func build(
+    _ module: Module, threads: Int, style: Style = .fused, limit: Int = Evaluation.defaultLimit
+  ) throws(Diagnostic) -> Program {
+    var builder = ProgramBuilder(module, threads, style, limit)
     for input in module.inputs {
       if let shape = builder.shape(input), let bytes = builder.byteCount(input) {
         let operand = builder.temporary(bytes: bytes)
@@ -56,8 +61,9 @@ struct ProgramBuilder {
     return builder.finished()
   }
 
-  private init(_ module: Module, _ threads: Int, _ style: Style) {
+  private init(_ module: Module, _ threads: Int, _ style: Style, _ limit: Int) {
     self.style = style
+    self.limit = limit
     self.module = module
     self.threads = threads
     parameters = module.constants()
@@ -83,8 +89,9 @@ struct ProgramBuilder {
     return Tensor(content)?.scalarReal.map { Float($0) }
   }
 
-  private func byteCount(_ value: ValueID) -> Int? {
-    shape(value).flatMap(Tensor.count).flatMap { element(value).byteCount(of: $0) }
+  /// Bytes of a value; nil where its shape depends on data, or they are too many.
+  func byteCount(_ value: ValueID) -> Int? {
+    shape(value).flatMap(Tensor.count).flatMap { element(value).byteCount(of: $0) }.flatMap { $0 <= limit ? $0 : nil }
   }
 
   /// Where a value lies, in whatever order of axes; nil where its shape depends on data.

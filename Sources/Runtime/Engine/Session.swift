@@ -55,7 +55,7 @@ public final class Session {
     for (input, value) in zip(module.inputs, inputs) { types.append(value.tensor?.type ?? .unranked(module[input].type.element)) }
     if let known = prepared[types] { return known }
     let lowered = try Lowering.lower(module, inputs: types)
-    let program = try ProgramBuilder.build(lowered, threads: pool.threads)
+    let program = try ProgramBuilder.build(lowered, threads: pool.threads, limit: limits.bytes)
     if program.arenaBytes > limits.bytes {
       throw Diagnostic(
         .invalid, "needs \(program.arenaBytes) bytes for what it computes with; at most \(limits.bytes) are allowed here")
