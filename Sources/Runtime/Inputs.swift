@@ -97,7 +97,7 @@ public enum ArrayExchange {
       let codes = Tensor(wholes: array.data.numbers(as: Int8.self).map(Int.init), element == .f4e2m1 ? .u4 : element, array.shape)
       if let tensor = Tensor(element, array.shape, data: codes.data) { return tensor }
     }
-    guard let tensor = Tensor(element, array.shape, data: array.data) else {
+    guard Tensor.count(array.shape.map { max(1, $0) }) != nil, let tensor = Tensor(element, array.shape, data: array.data) else {
       throw Diagnostic(.invalid, "the array's bytes do not fit its shape \(array.shape)", at: .tensor(name))
     }
     return tensor
@@ -221,7 +221,10 @@ public enum RandomInputs {
         throw Diagnostic(.unsupported, "is \(type), which cannot be made up; give it with --inputs", at: .tensor(name))
       }
       let shape = type.shape.map { $0.constant ?? $0.evaluated { extents[$0] ?? 1 } ?? 1 }
-      guard let count = Tensor.count(shape), count < Int.max / 64, let bytes = type.element.byteCount(of: count) else {
+      // Empty axes do not make others cheap.
+      guard shape.allSatisfy({ $0 >= 0 }), let places = Tensor.count(shape.map { max(1, $0) }), places < Int.max / 64,
+        let count = Tensor.count(shape), let bytes = type.element.byteCount(of: count)
+      else {
         throw Diagnostic(
           .invalid, "would be of shape \(shape), which no machine can hold; give smaller lengths with --dim", at: .tensor(name))
       }

@@ -15,8 +15,8 @@ struct StridedWalk {
     var axes: [(extent: Int, strides: [Int])] = []
     for (axis, extent) in extents.enumerated() where extent != 1 {
       let own = strides.map { $0[axis] }
-      if let last = axes.last, zip(last.strides, own).allSatisfy({ $0 == $1 * extent }) {
-        axes[axes.count - 1] = (last.extent * extent, own)
+      if let last = axes.last, zip(last.strides, own).allSatisfy({ $0 == $1 &* extent }) {
+        axes[axes.count - 1] = (last.extent &* extent, own)
       } else {
         axes.append((extent, own))
       }
@@ -25,7 +25,8 @@ struct StridedWalk {
     run = inner?.extent ?? 1
     steps = inner?.strides ?? strides.map { _ in 0 }
     outer = axes
-    count = extents.reduce(1, *)
+    // Where there is nothing to walk, the other extents may be of any size.
+    count = extents.contains(0) ? 0 : extents.reduce(1, *)
     self.starts = starts.isEmpty ? strides.map { _ in 0 } : starts
   }
 

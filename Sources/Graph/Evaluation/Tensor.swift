@@ -136,6 +136,7 @@ extension Tensor {
 
   /// Flat positions that walk `shape` row-major over another tensor: `start` plus the sum of index times stride.
   public static func positions(_ shape: [Int], strides: [Int], start: Int = 0) -> [Int] {
+    if shape.contains(0) { return [] }
     var positions = [start]
     for (extent, stride) in zip(shape, strides) {
       var next: [Int] = []

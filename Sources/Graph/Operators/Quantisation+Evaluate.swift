@@ -22,18 +22,21 @@ extension Quantisation {
       }
       let axis = shape.count == 1 ? 0 : try context.axis(context.attributes.int(.axis) ?? 1, rank: shape.count)
       let lines = AxisLines(shape, axis: axis)
-      let wanted = size == 0 ? lines.length : lines.count * ((lines.length + size - 1) / size)
+      let wanted = size == 0 ? lines.length : lines.count * Self.blocks(lines.length, size)
       guard scale.count == wanted else {
         throw context.failure("the scale holds \(scale.count) numbers where \(wanted) are expected")
       }
       (self.lines, block) = (lines, size)
     }
 
+    /// How many blocks of a size a line has, a last one that is not full included.
+    private static func blocks(_ length: Int, _ size: Int) -> Int { length / size + (length % size == 0 ? 0 : 1) }
+
     subscript(_ position: Int) -> Int {
       guard let lines else { return 0 }
       let index = position / lines.inner % lines.length
       if block == 0 { return index }
-      let blocks = (lines.length + block - 1) / block
+      let blocks = Self.blocks(lines.length, block)
       return (position / lines.inner / lines.length * blocks + index / block) * lines.inner + position % lines.inner
     }
   }

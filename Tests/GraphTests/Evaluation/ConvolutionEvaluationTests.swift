@@ -125,7 +125,7 @@ import Testing
     let centred = try evaluated("ConvInteger", [data, weight, .whole([1], [], .u8), .whole([2], [], .i8)])
     #expect(centred.wholes == [-3, -5])
     #expect(centred.first?.element == .i32)
-    let real = NumberTensor.real([.nan], [1, 1, 1])
+    let real = NumberTensor.real([.nan, 1, 2], [1, 1, 3])
     #expect(failure("ConvInteger", [real, weight]).contains("operand 0 is of type f32"))
     // Padding is the zero point, so that it counts for nothing.
     let padded = try evaluated("ConvInteger", [data, weight, .whole([1], [], .u8)], [.pads: .ints([1, 0])])

@@ -25,6 +25,9 @@ import Testing
     let blocks = try evaluated(
       "DequantizeLinear", opset: 21, [row, .real([1, 10], [1, 2])], [.axis: .int(1), .blockSize: .int(2)])
     #expect(blocks.reals == [1, 2, 30])
+    let long = try evaluated(
+      "DequantizeLinear", opset: 21, [row, .real([10], [1, 1])], [.axis: .int(1), .blockSize: .int(Int.max)])
+    #expect(long.reals == [10, 20, 30])
     #expect(failure("QuantizeLinear", [data, .real([1, 1, 1])], [.axis: .int(0)]).contains("scale"))
     #expect(failure("DequantizeLinear", opset: 21, [row, .real([1], [1, 1])], [.axis: .int(1), .blockSize: .int(2)]) != "")
   }
