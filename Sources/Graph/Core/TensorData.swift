@@ -94,9 +94,22 @@ public struct TensorData: Sendable {
 
   /// The numbers as an array; bytes beyond a whole number of them are left out. Meant for small tensors.
   public func numbers<Number: BitwiseCopyable>(as type: Number.Type) -> [Number] {
+    let count = count / MemoryLayout<Number>.stride
+    return [Number](unsafeUninitializedCapacity: count) { target, filled in
+      let room = UnsafeMutableRawBufferPointer(start: target.baseAddress, count: count * MemoryLayout<Number>.stride)
+      withUnsafeBytes { room.copyMemory(from: UnsafeRawBufferPointer(rebasing: $0[..<room.count])) }
+      filled = count
+    }
+  }
+
+  /// True when both hold equal bytes.
+  public func hasSameBytes(as other: TensorData) -> Bool {
     withUnsafeBytes { bytes in
-      (0..<bytes.count / MemoryLayout<Number>.stride).map {
-        bytes.loadUnaligned(fromByteOffset: $0 * MemoryLayout<Number>.stride, as: type)
+      other.withUnsafeBytes { other in
+        guard bytes.count == other.count, let one = bytes.baseAddress, let two = other.baseAddress else {
+          return bytes.count == other.count
+        }
+        return memcmp(one, two, bytes.count) == 0
       }
     }
   }

@@ -135,15 +135,15 @@ public enum Evaluation {
     if let refusal = refusal(type.element, shape, limit: limit) { throw Diagnostic(.invalid, refusal, at: .node(label)) }
   }
 
-  /// Why a result cannot be computed for its size; nil where it can. Numbers are computed in 64 bits before they get their type. Empty axes
-  /// do not make others cheap: places are counted axis by axis.
-  static func refusal(_ element: ElementType, _ shape: [Int], limit: Int) -> String? {
+  /// Why a result cannot be computed for its size; nil where it can. The plain evaluation computes in 64 bits before numbers get their type;
+  /// kernels need no `spare` bytes per number beside the result. Empty axes do not make others cheap: places are counted axis by axis.
+  public static func refusal(_ element: ElementType, _ shape: [Int], limit: Int, spare: Int = 8) -> String? {
     guard shape.allSatisfy({ $0 >= 0 }), let count = Tensor.count(shape.map { max(1, $0) }),
       let bytes = element.byteCount(of: count), count < Int.max / 32
     else {
       return "makes a tensor of shape \(shape), which no machine can hold"
     }
-    let needed = bytes + 8 * count
+    let needed = bytes + spare * count
     if needed <= limit { return nil }
     let type = TensorType(element, shape.map { Extent($0) })
     return "makes a tensor \(type), which takes \(needed) bytes to compute; at most \(limit) are allowed here"

@@ -115,8 +115,7 @@ public struct Proof: Sendable {
   private static func isSame(_ one: TensorContent, _ other: TensorContent) -> Bool {
     guard one.element == other.element, one.shape == other.shape else { return false }
     if one.data.isIdentical(to: other.data), one.kept == other.kept { return true }
-    let bytes = one.materialized()
-    return other.materialized().withUnsafeBytes { other in bytes.withUnsafeBytes { $0.elementsEqual(other) } }
+    return one.materialized().hasSameBytes(as: other.materialized())
   }
 
   /// The numbers that the symbols in the types of a module's inputs stand for.
@@ -162,22 +161,43 @@ public struct Proof: Sendable {
   /// The largest magnitude in a tensor; 0 where it is that of a mask rather than of something computed.
   private static func size(_ tensor: Tensor) -> Double {
     guard tensor.element.isFloat else { return 0 }
-    let largest = tensor.reals.reduce(0) { max($0, abs($1)) }
+    let largest =
+      tensor.withFloats { Double($0.reduce(0) { max($0, abs($1)) }) }
+      ?? tensor.reals.reduce(0) { max($0, abs($1)) }
     return largest < 1e5 ? largest : 0
   }
 
   /// max |a − b| / max(10⁻⁶, least, max |a|); what is infinite or no number must be so in both, else NaN.
   static func relativeError(_ want: Tensor, _ have: Tensor, least: Double = 0) -> Double {
-    var (largest, worst) = (0.0, 0.0)
-    for (a, b) in zip(want.reals, have.reals) {
+    let quick = want.withFloats { want in have.withFloats { have in extremes(want, have) } ?? nil } ?? nil
+    guard let (largest, worst) = quick ?? extremes(want.reals, have.reals) else { return .nan }
+    return worst / max(1e-6, least, largest)
+  }
+
+  /// The largest finite |a| and the largest |a − b| of numbers in pairs; nil where one is infinite or no number and the other is not.
+  private static func extremes<Numbers: RandomAccessCollection>(
+    _ want: Numbers, _ have: Numbers
+  ) -> (largest: Double, worst: Double)? where Numbers.Element: BinaryFloatingPoint {
+    var (largest, worst) = (Numbers.Element.zero, Numbers.Element.zero)
+    for (a, b) in zip(want, have) {
       if a == b || (a.isNaN && b.isNaN) {
         if a.isFinite { largest = max(largest, abs(a)) }
         continue
       }
-      if !a.isFinite || !b.isFinite { return .nan }
+      if !a.isFinite || !b.isFinite { return nil }
       largest = max(largest, abs(a))
       worst = max(worst, abs(a - b))
     }
-    return worst / max(1e-6, least, largest)
+    return (Double(largest), Double(worst))
+  }
+}
+
+extension Tensor {
+  /// Lends the numbers of an f32 tensor where they lie; nil for other types, and bytes that do not lie at a multiple of four.
+  fileprivate func withFloats<Result>(_ body: (UnsafeBufferPointer<Float>) -> Result) -> Result? {
+    guard element == .f32 else { return nil }
+    return data.withUnsafeBytes { bytes in
+      Int(bitPattern: bytes.baseAddress) % MemoryLayout<Float>.alignment == 0 ? body(bytes.bindMemory(to: Float.self)) : nil
+    }
   }
 }

@@ -9,12 +9,12 @@ struct Execution {
   private var random: SplitMix
 
   /// A run that has its inputs and has done no step.
-  init(program: Program, frame: Frame, runner: PlainRunner, seed: UInt64, inputs: [RuntimeValue]) {
+  init(program: Program, frame: Frame, runner: PlainRunner, seed: UInt64, inputs: [RuntimeValue]) throws(Diagnostic) {
     self.program = program
     self.frame = frame
     self.runner = runner
     random = SplitMix(seed: seed)
-    for (input, value) in zip(program.module.inputs, inputs) { store(value, input) }
+    for (input, value) in zip(program.module.inputs, inputs) { try store(value, input) }
   }
 
   /// Does one step. Steps are done in order.
@@ -40,13 +40,19 @@ struct Execution {
     for capture in node.captures { captured[capture] = value(capture, isLasting: false) }
     let results = try runner.evaluate(node, operands, captured, &random)
     for (output, result) in zip(node.outputs, results) {
-      if let output, let result { store(result, output) }
+      if let output, let result { try store(result, output) }
     }
   }
 
   /// Puts a value where it belongs: its buffer, or beside.
-  private mutating func store(_ value: RuntimeValue, _ id: ValueID) {
+  ///
+  /// Throws `invalid` where the value is not of the type that the graph gives it: what a file declares may be wrong.
+  private mutating func store(_ value: RuntimeValue, _ id: ValueID) throws(Diagnostic) {
     if case .buffer(let placement)? = program.storage[id.index], let tensor = value.tensor {
+      let type = program.module[id].type
+      guard tensor.type == type else {
+        throw Diagnostic(.invalid, "turns out as \(tensor.type); the graph says \(type)", at: .tensor(program.module[id].name))
+      }
       tensor.data.withUnsafeBytes { source in
         guard let from = source.baseAddress else { return }
         let to = frame.bytes(placement.operand)
@@ -124,6 +130,9 @@ public struct Stepper {
   private var execution: Execution
   private var done = 0
   private let makers: [String: (step: Int, value: ValueID)]
+  /// Constants by the step that reads them first, and by the one that reads them last.
+  private var firstUses: [Int: [Int]] = [:]
+  private var lastUses: [Int: [Int]] = [:]
 
   /// A run of a module on inputs, before its first step. A plain run uses no kernels: slower, and each sum rounded but once.
   public init(
@@ -134,11 +143,9 @@ public struct Stepper {
     for (input, value) in zip(module.inputs, inputs) { types.append(value.tensor?.type ?? .unranked(module[input].type.element)) }
     let lowered = try Lowering.lower(module, inputs: types, passes: Lowering.plainPasses)
     let program = try ProgramBuilder.build(lowered, threads: threads, style: isPlain ? .plain : .stepwise, limit: limits.bytes)
-    let frame = Frame(
-      places: program.places, constants: program.constants, arenaBytes: program.arenaBytes, scratchBytes: program.scratchBytes,
-      pool: WorkPool(threads: threads))
+    let frame = Frame(program, pool: WorkPool(threads: threads))
     let runner = PlainRunner(lowered, source: source, limits: limits)
-    execution = Execution(program: program, frame: frame, runner: runner, seed: 0, inputs: inputs)
+    execution = try Execution(program: program, frame: frame, runner: runner, seed: 0, inputs: inputs)
     var makers: [String: (step: Int, value: ValueID)] = [:]
     for (index, step) in program.steps.enumerated() {
       for node in step.nodes {
@@ -146,6 +153,10 @@ public struct Stepper {
       }
     }
     self.makers = makers
+    for (index, constant) in program.constants.enumerated() {
+      firstUses[constant.uses.lowerBound, default: []].append(index)
+      lastUses[constant.uses.upperBound, default: []].append(index)
+    }
   }
 
   /// Number of steps.
@@ -156,10 +167,14 @@ public struct Stepper {
     execution.program.steps[step].nodes.flatMap { module.nodes[$0].outputs.compactMap { $0.map { module[$0].name } } }
   }
 
-  /// Does the next step; returns its index, or nil when all are done.
+  /// Does the next step; returns its index, or nil when all are done. Weights are in memory while steps use them.
   public mutating func advance() throws(Diagnostic) -> Int? {
     guard done < count else { return nil }
-    if done > 0 { execution.release(after: done - 1) }
+    if done > 0 {
+      execution.release(after: done - 1)
+      execution.frame.drop(lastUses[done - 1] ?? [])
+    }
+    execution.frame.hold(firstUses[done] ?? [])
     try execution.run(step: done)
     done += 1
     return done - 1
@@ -175,6 +190,7 @@ public struct Stepper {
   /// The outputs, all steps done.
   public mutating func outputs() throws(Diagnostic) -> [RuntimeValue] {
     while try advance() != nil {}
+    execution.frame.hold(firstUses[done] ?? [])
     return execution.outputs()
   }
 }

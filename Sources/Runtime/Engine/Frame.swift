@@ -18,27 +18,44 @@ final class Frame: @unchecked Sendable {
   private let scratchBase: UnsafeMutableRawPointer
   /// The threads.
   let pool: WorkPool
-  /// Keeps the bytes of constants alive.
-  private let constants: [TensorData]
+  private let constants: [Constant]
+  /// The bytes of the constants that are held.
+  private var held: [TensorData?]
 
-  /// Memory for buffers at the given places.
-  init(places: [MemoryPlan.Place], constants: [TensorData], arenaBytes: Int, scratchBytes: Int, pool: WorkPool) {
-    arena = UnsafeMutableRawPointer.allocate(byteCount: max(64, arenaBytes), alignment: 64)
+  /// Memory for the buffers of a program; no constant is held yet.
+  init(_ program: Program, pool: WorkPool) {
+    arena = UnsafeMutableRawPointer.allocate(byteCount: max(64, program.arenaBytes), alignment: 64)
     // Numbers that nobody has written must be no signalling or denormal ones.
-    arena.initializeMemory(as: UInt8.self, repeating: 0, count: max(64, arenaBytes))
-    addresses = UnsafeMutablePointer.allocate(capacity: max(1, places.count))
-    self.scratchBytes = (scratchBytes + 127) / 64 * 64
-    scratchBase = UnsafeMutableRawPointer.allocate(byteCount: self.scratchBytes * pool.threads, alignment: 64)
+    arena.initializeMemory(as: UInt8.self, repeating: 0, count: max(64, program.arenaBytes))
+    addresses = UnsafeMutablePointer.allocate(capacity: max(1, program.places.count))
+    scratchBytes = (program.scratchBytes + 127) / 64 * 64
+    scratchBase = UnsafeMutableRawPointer.allocate(byteCount: scratchBytes * pool.threads, alignment: 64)
     self.pool = pool
-    self.constants = constants
-    for (index, place) in places.enumerated() {
-      let address: UnsafeMutableRawPointer =
-        switch place {
-        case .arena(let offset): arena + offset
-        case .constant(let constant):
-          constants[constant].withUnsafeBytes { $0.baseAddress.map { UnsafeMutableRawPointer(mutating: $0) } } ?? arena
-        }
-      (addresses + index).initialize(to: address)
+    constants = program.constants
+    held = Array(repeating: nil, count: constants.count)
+    for (index, place) in program.places.enumerated() {
+      let offset = if case .arena(let offset) = place { offset } else { 0 }
+      (addresses + index).initialize(to: arena + offset)
+    }
+  }
+
+  /// Makes constants that are not held yet, such as packed weights, so that steps can read them.
+  func hold(_ indices: some Sequence<Int>) {
+    for index in indices where held[index] == nil {
+      let data = constants[index].make()
+      held[index] = data
+      if let base = data.withUnsafeBytes({ $0.baseAddress }) {
+        addresses[constants[index].buffer] = UnsafeMutableRawPointer(mutating: base)
+      }
+    }
+  }
+
+  /// Frees constants that no step reads for a while, and lets go of the pages of the file that they were made from.
+  func drop(_ indices: some Sequence<Int>) {
+    for index in indices {
+      held[index] = nil
+      addresses[constants[index].buffer] = arena
+      constants[index].source.rest()
     }
   }
 

@@ -41,8 +41,8 @@ extension ProgramBuilder {
     guard case .convolution(.conv) = node.operation, node.inputs.count > 1, let input = node.inputs[0],
       let weight = node.inputs[1],
       let made = node.outputs[0], isFloat(input), isFloat(made), let from = shape(input), let to = shape(made),
-      (3...4).contains(from.count), !from.contains(0), !to.contains(0), let numbers = constant(weight),
-      numbers.element == .f32,
+      (3...4).contains(from.count), !from.contains(0), !to.contains(0), let numbers = parameters[weight],
+      numbers.element == .f32, !numbers.isMissing,
       let window = try? WindowPlan(
         node.attributes, kernel: Array(numbers.shape.dropFirst(2)), extents: Array(from.dropFirst(2)),
         positions: Array(to.dropFirst(2))),
@@ -80,11 +80,13 @@ extension ProgramBuilder {
     sample.epilogue = pk_epilogue(
       alpha: 1, bias: nil, bias_per_row: false, residual_after_activation: epilogue.isResidualAfterActivation, residual: nil,
       residual_row_stride: residual?.pixelStride ?? 0, activation: function, first: first, second: second)
-    let weights = numbers.data.numbers(as: Float.self)
-    let packed = addConstant(
-      TensorData(count: pk_packed_convolution_size(&sample) * 4) { target in
-        if let to = target.baseAddress?.assumingMemoryBound(to: Float.self) { pk_pack_convolution(&sample, weights, to) }
-      })
+    let packing = KernelParameters(sample)
+    let packed = addConstant(numbers) {
+      var sample = packing.value
+      return TensorData(count: pk_packed_convolution_size(&sample) * 4) { target in
+        Self.withFloats(numbers) { pk_pack_convolution(&sample, $0, target.baseAddress?.assumingMemoryBound(to: Float.self)) }
+      }
+    }
     needScratch(floats: pk_convolution_scratch_size(&sample))
     let panels = pk_convolution_panel_count(&sample)
     let pixels = window.positionCount

@@ -48,7 +48,11 @@ extension ProgramBuilder {
     let packed = Self.packedCount(product)
     let isWeight = parameters[b] != nil && product.batches.allSatisfy { $0.b == 0 }
     let right: Operand
-    if isWeight, let tensor = constant(b) { right = addConstant(Self.pack(tensor, product)) } else { right = product.b }
+    if isWeight, let content = parameters[b] {
+      right = addConstant(content) { Self.pack(content, product) }
+    } else {
+      right = product.b
+    }
     let panelsAll = isWeight ? nil : temporary(bytes: packed * 4 * product.batches.count)
     guard let target = writing(result, order: product.order)?.operand else { return false }
     let left = product.a
@@ -179,13 +183,21 @@ extension ProgramBuilder {
 
   private static func packedCount(_ product: ProductShape) -> Int { pk_packed_b_size(product.k, product.n) }
 
-  private static func pack(_ tensor: Tensor, _ product: ProductShape) -> TensorData {
-    let aligned = tensor.data.numbers(as: Float.self)
+  private static func pack(_ content: TensorContent, _ product: ProductShape) -> TensorData {
     // The constant lies row by row, whatever copies of it there are.
-    return TensorData(count: packedCount(product) * 4) { target in
-      guard let panels = target.baseAddress?.assumingMemoryBound(to: Float.self) else { return }
-      pk_pack_b(
-        product.k, product.n, aligned, product.bStrides.row, product.bStrides.column, 0, pk_panel_count(product.n), panels)
+    TensorData(count: packedCount(product) * 4) { target in
+      withFloats(content) { numbers in
+        pk_pack_b(
+          product.k, product.n, numbers, product.bStrides.row, product.bStrides.column, 0, pk_panel_count(product.n),
+          target.baseAddress?.assumingMemoryBound(to: Float.self))
+      }
+    }
+  }
+
+  /// Lends the f32 numbers of a parameter, at least one, row by row.
+  static func withFloats(_ content: TensorContent, _ body: (UnsafePointer<Float>) -> Void) {
+    aligned(content.materialized()).withUnsafeBytes { bytes in
+      if let base = bytes.baseAddress { body(base.assumingMemoryBound(to: Float.self)) }
     }
   }
 

@@ -30,6 +30,18 @@ enum Storage: Sendable {
   case made
 }
 
+/// Numbers that never change, as a kernel wants them: packed, or in another order of axes.
+struct Constant: Sendable {
+  /// The buffer that they are.
+  let buffer: Int
+  /// Steps from the first to the last that reads them.
+  var uses: ClosedRange<Int>
+  /// What they are made from.
+  let source: TensorData
+  /// Makes them.
+  let make: @Sendable () -> TensorData
+}
+
 /// A lowered graph with a kernel for every step and a place for every value: what a run carries out, for one set of input shapes.
 struct Program: Sendable {
   let module: Module
@@ -39,7 +51,7 @@ struct Program: Sendable {
   /// Row-major copies of values that were made in another order, as the plain evaluation and the caller want them.
   let rows: [ValueID: Operand]
   let places: [MemoryPlan.Place]
-  let constants: [TensorData]
+  let constants: [Constant]
   let arenaBytes: Int
   let leastArenaBytes: Int
   let scratchBytes: Int

@@ -10,14 +10,13 @@ struct ProgramBuilder {
   let module: Module
   let threads: Int
   private let style: Style
-  private let limit: Int
   let parameters: [ValueID: TensorContent]
   private(set) var storage: [Storage?]
   /// Copies of values in other orders of axes than they were made in.
   private var copies: [ValueID: [Placement]] = [:]
   private var lives: [MemoryPlan.Life] = []
   private var constantOf: [Int?] = []
-  private var constants: [TensorData] = []
+  private var constants: [Constant] = []
   private var steps: [Step] = []
   private var scratchFloats = 0
   private let concats: ConcatSlots
@@ -37,11 +36,19 @@ struct ProgramBuilder {
 
   /// The program of a lowered module, all of whose inputs have fixed shapes.
   ///
-  /// Values of more than `limit` bytes get no memory: the plain evaluation refuses them with the figure.
+  /// Throws `invalid`, with the figure, where a value would be of more than `limit` bytes: also views, which a later step may have to copy.
   static func build(
     _ module: Module, threads: Int, style: Style = .fused, limit: Int = Evaluation.defaultLimit
   ) throws(Diagnostic) -> Program {
-    var builder = ProgramBuilder(module, threads, style, limit)
+    for node in module.nodes {
+      for case let output? in node.outputs {
+        guard let shape = module[output].type.staticShape, module[output].type.element.bits != nil else { continue }
+        if let refusal = Evaluation.refusal(module[output].type.element, shape, limit: limit, spare: 0) {
+          throw Diagnostic(.invalid, refusal, at: .node(module.label(of: node)))
+        }
+      }
+    }
+    var builder = ProgramBuilder(module, threads, style)
     for input in module.inputs {
       if let shape = builder.shape(input), let bytes = builder.byteCount(input) {
         let operand = builder.temporary(bytes: bytes)
@@ -58,12 +65,11 @@ struct ProgramBuilder {
     for output in module.outputs { _ = builder.dense(output) }
     // What is pending now lives to the end: the outputs.
     for buffer in builder.pending { builder.touch(buffer, at: builder.steps.count) }
-    return builder.finished()
+    return try builder.finished(limit: limit)
   }
 
-  private init(_ module: Module, _ threads: Int, _ style: Style, _ limit: Int) {
+  private init(_ module: Module, _ threads: Int, _ style: Style) {
     self.style = style
-    self.limit = limit
     self.module = module
     self.threads = threads
     parameters = module.constants()
@@ -89,9 +95,9 @@ struct ProgramBuilder {
     return Tensor(content)?.scalarReal.map { Float($0) }
   }
 
-  /// Bytes of a value; nil where its shape depends on data, or they are too many.
+  /// Bytes of a value; nil where its shape depends on data.
   func byteCount(_ value: ValueID) -> Int? {
-    shape(value).flatMap(Tensor.count).flatMap { element(value).byteCount(of: $0) }.flatMap { $0 <= limit ? $0 : nil }
+    shape(value).flatMap(Tensor.count).flatMap { element(value).byteCount(of: $0) }
   }
 
   /// Where a value lies, in whatever order of axes; nil where its shape depends on data.
@@ -103,7 +109,7 @@ struct ProgramBuilder {
     case .made?: return nil
     case nil:
       guard let content = parameters[value] else { return nil }
-      let placement = Placement(dense: addConstant(Self.aligned(content.materialized())), content.shape)
+      let placement = Placement(dense: addConstant(content) { Self.aligned(content.materialized()) }, content.shape)
       storage[value.index] = .buffer(placement)
       return placement
     }
@@ -127,10 +133,10 @@ struct ProgramBuilder {
       let copy = CopyKernel(width, shape, first.strides, Placement(dense: first.operand, shape, order: order).strides)
     else { return nil }
     let target = Placement(dense: temporary(bytes: bytes), shape, order: order)
-    if let content = parameters[value], let tensor = Tensor(content) {
+    if let content = parameters[value] {
       // A constant is copied once and for all.
-      let moved = tensor.transposed(order)
-      let placed = Placement(addConstant(moved.data), strides: target.strides)
+      let moved = addConstant(content) { Tensor(content)?.transposed(order).data ?? content.materialized() }
+      let placed = Placement(moved, strides: target.strides)
       copies[value, default: []].append(placed)
       return placed
     }
@@ -209,16 +215,18 @@ struct ProgramBuilder {
     return Operand(buffer: lives.count - 1)
   }
 
-  /// Numbers that never change, such as packed weights.
-  mutating func addConstant(_ data: TensorData) -> Operand {
-    lives.append(MemoryPlan.Life(bytes: 0, first: 0, last: 0))
+  /// Numbers that never change, such as packed weights, made of a parameter when they are first needed.
+  mutating func addConstant(_ content: TensorContent, make: @escaping @Sendable () -> TensorData) -> Operand {
+    let buffer = lives.count
+    lives.append(MemoryPlan.Life(bytes: 0, first: steps.count, last: steps.count))
     constantOf.append(constants.count)
-    constants.append(data)
-    return Operand(buffer: lives.count - 1)
+    constants.append(Constant(buffer: buffer, uses: 0...0, source: content.data, make: make))
+    pending.insert(buffer)
+    return Operand(buffer: buffer)
   }
 
   /// Mapped files hold numbers at any byte; kernels want f32 at multiples of four.
-  private static func aligned(_ data: TensorData) -> TensorData {
+  static func aligned(_ data: TensorData) -> TensorData {
     let isAligned = data.withUnsafeBytes { bytes in bytes.baseAddress.map { Int(bitPattern: $0) % 16 == 0 } ?? true }
     return isAligned ? data : TensorData(count: data.count) { target in data.withUnsafeBytes { target.copyMemory(from: $0) } }
   }
@@ -281,10 +289,18 @@ struct ProgramBuilder {
     }
   }
 
-  private func finished() -> Program {
+  private func finished(limit: Int) throws(Diagnostic) -> Program {
     let plan = MemoryPlan(lives)
+    if plan.bytes > limit {
+      throw Diagnostic(.invalid, "needs \(plan.bytes) bytes for what it computes with; at most \(limit) are allowed here")
+    }
     let places = lives.indices.map { index -> MemoryPlan.Place in
       constantOf[index].map { .constant($0) } ?? .arena(plan.offsets[index])
+    }
+    let constants = constants.map { constant in
+      var constant = constant
+      constant.uses = lives[constant.buffer].first...lives[constant.buffer].last
+      return constant
     }
     var rows: [ValueID: Operand] = [:]
     for (value, placements) in copies {

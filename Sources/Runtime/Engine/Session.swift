@@ -38,7 +38,7 @@ public final class Session {
       throw Diagnostic(.invalid, "the graph takes \(module.inputs.count) inputs, \(inputs.count) are given")
     }
     let prepared = try prepare(inputs)
-    var run = Execution(program: prepared.program, frame: prepared.frame, runner: prepared.runner, seed: seed, inputs: inputs)
+    var run = try Execution(program: prepared.program, frame: prepared.frame, runner: prepared.runner, seed: seed, inputs: inputs)
     let clock = ContinuousClock()
     for step in prepared.program.steps.indices {
       let start = observe == nil ? nil : clock.now
@@ -56,13 +56,8 @@ public final class Session {
     if let known = prepared[types] { return known }
     let lowered = try Lowering.lower(module, inputs: types)
     let program = try ProgramBuilder.build(lowered, threads: pool.threads, limit: limits.bytes)
-    if program.arenaBytes > limits.bytes {
-      throw Diagnostic(
-        .invalid, "needs \(program.arenaBytes) bytes for what it computes with; at most \(limits.bytes) are allowed here")
-    }
-    let frame = Frame(
-      places: program.places, constants: program.constants, arenaBytes: program.arenaBytes, scratchBytes: program.scratchBytes,
-      pool: pool)
+    let frame = Frame(program, pool: pool)
+    frame.hold(program.constants.indices)
     let result = Prepared(
       program: program, frame: frame, runner: PlainRunner(lowered, source: source, limits: limits, seed: seed))
     prepared[types] = result
