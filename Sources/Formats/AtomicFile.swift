@@ -191,16 +191,16 @@ final class PendingFile {
   }
 }
 
-/// The temporaries that a signal must take along. A handler may neither allocate nor lock, so the names lie in memory of fixed size.
-private enum UnfinishedFiles {
+/// The temporaries, files and folders, that a signal must take along. A handler may neither allocate nor lock, so the names lie in memory of fixed size.
+enum UnfinishedFiles {
   typealias Slot = UnsafeMutablePointer<CChar>
   private static let slotSize = 4096
-  private static let slotCount = 16
+  private static let slotCount = 1024
 
+  /// Pages of it that nobody uses take no memory.
   nonisolated(unsafe) private static let names: Slot = {
-    let names = Slot.allocate(capacity: slotSize * slotCount)
-    names.initialize(repeating: 0, count: slotSize * slotCount)
-    return names
+    let names = calloc(slotCount, slotSize)?.assumingMemoryBound(to: CChar.self)
+    return names ?? Slot.allocate(capacity: slotSize * slotCount)
   }()
 
   nonisolated(unsafe) private static let lock: UnsafeMutablePointer<pthread_mutex_t> = {
@@ -234,6 +234,11 @@ private enum UnfinishedFiles {
     for _ in 0..<slotCount {
       if slot.pointee != 0 { unlink(slot) }
       slot += slotSize
+    }
+    // Folders are empty by now; those inside others were added after them.
+    for _ in 0..<slotCount {
+      slot -= slotSize
+      if slot.pointee != 0 { rmdir(slot) }
     }
   }
 

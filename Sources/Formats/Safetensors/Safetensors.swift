@@ -59,7 +59,10 @@ public struct Safetensors: Sendable {
     try AtomicFile.write(to: path, notOver: inputs) { sink in
       try sink.write(withUnsafeBytes(of: UInt64(header.count).littleEndian) { [UInt8]($0) })
       try sink.write(header)
-      for tensor in ordered { try tensor.content.write { try sink.write($0) } }
+      for tensor in ordered {
+        try tensor.content.write { try sink.write($0) }
+        tensor.content.data.rest()
+      }
     }
   }
 

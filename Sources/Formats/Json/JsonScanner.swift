@@ -7,12 +7,15 @@ struct JsonScanner {
   private let bytes: UnsafeRawBufferPointer
   private(set) var at: Int
   private let end: Int
+  /// What is read, for messages.
+  private let subject: String
 
   /// Values that are skipped may be nested no deeper than this.
   static let maximumDepth = 64
 
-  /// Reads a part of `bytes`.
-  init(_ bytes: UnsafeRawBufferPointer, _ range: Range<Int>) {
+  /// Reads a part of `bytes`; failures call it `subject`.
+  init(_ bytes: UnsafeRawBufferPointer, _ range: Range<Int>, subject: String = "the header") {
+    self.subject = subject
     self.bytes = bytes
     at = range.lowerBound
     end = min(range.upperBound, bytes.count)
@@ -28,7 +31,7 @@ struct JsonScanner {
     repeat {
       let place = at
       let key = try string()
-      guard keys.insert(key).inserted else { throw Diagnostic(.invalid, "the header names '\(key)' twice", at: .byte(place)) }
+      guard keys.insert(key).inserted else { throw Diagnostic(.invalid, "\(subject) names '\(key)' twice", at: .byte(place)) }
       try expect(UInt8(ascii: ":"), "a colon")
       try member(&self, key)
     } while take(UInt8(ascii: ","))
@@ -76,7 +79,7 @@ struct JsonScanner {
         at += 1
         let text = String(decoding: units, as: UTF8.self)
         guard text.utf8.elementsEqual(units) else {
-          throw Diagnostic(.invalid, "the header's text is not UTF-8", at: .byte(start))
+          throw Diagnostic(.invalid, "\(subject)'s text is not UTF-8", at: .byte(start))
         }
         return text
       }
@@ -88,7 +91,7 @@ struct JsonScanner {
         copied = at
       }
     }
-    throw Diagnostic(.invalid, "the header ends inside text", at: .byte(start))
+    throw Diagnostic(.invalid, "\(subject) ends inside text", at: .byte(start))
   }
 
   /// The character after a backslash.
@@ -134,7 +137,7 @@ struct JsonScanner {
   /// Passes over a value of any kind.
   mutating func skipValue(depth: Int = 0) throws(Diagnostic) {
     guard depth < JsonScanner.maximumDepth else {
-      throw Diagnostic(.invalid, "the header is nested more than \(JsonScanner.maximumDepth) deep", at: .byte(at))
+      throw Diagnostic(.invalid, "\(subject) is nested more than \(JsonScanner.maximumDepth) deep", at: .byte(at))
     }
     skipSpace()
     guard at < end else { throw unexpected("a value", at) }
@@ -159,10 +162,37 @@ struct JsonScanner {
       || byte | 0x20 >= UInt8(ascii: "a") && byte | 0x20 <= UInt8(ascii: "z")
   }
 
+  /// A value of any kind, nested no deeper than `maximumDepth`.
+  mutating func value(depth: Int = 0) throws(Diagnostic) -> JsonValue {
+    skipSpace()
+    switch at < end ? bytes[at] : 0 {
+    case UInt8(ascii: "{") where depth < JsonScanner.maximumDepth:
+      var members: [JsonValue.Member] = []
+      try object { (scanner, key) throws(Diagnostic) in
+        members.append(JsonValue.Member(key, try scanner.value(depth: depth + 1)))
+      }
+      return .object(members)
+    case UInt8(ascii: "[") where depth < JsonScanner.maximumDepth:
+      var elements: [JsonValue] = []
+      try array { (scanner) throws(Diagnostic) in elements.append(try scanner.value(depth: depth + 1)) }
+      return .array(elements)
+    case UInt8(ascii: "\""): return .text(try string())
+    case _:
+      let start = at
+      try skipValue(depth: depth)
+      switch String(decoding: UnsafeRawBufferPointer(rebasing: bytes[start..<at]), as: UTF8.self) {
+      case "true": return .bool(true)
+      case "false": return .bool(false)
+      case "null": return .null
+      case let digits: return .number(digits)
+      }
+    }
+  }
+
   /// Only spaces may be left.
   mutating func finish() throws(Diagnostic) {
     skipSpace()
-    guard at == end else { throw unexpected("nothing after the header's object", at) }
+    guard at == end else { throw unexpected("nothing after \(subject)'s object", at) }
   }
 
   private mutating func skipSpace() {
@@ -184,7 +214,7 @@ struct JsonScanner {
     Diagnostic(
       .invalid,
       place < end
-        ? "the header is no JSON as expected: \(expected) should stand here" : "the header ends where \(expected) should stand",
+        ? "\(subject) is no JSON as expected: \(expected) should stand here" : "\(subject) ends where \(expected) should stand",
       at: .byte(place))
   }
 }
