@@ -13,6 +13,8 @@ public struct ModelFile: Sendable {
     case irText = "ir text"
     /// The text of a module and its weights in a safetensors file.
     case irContainer = "ir"
+    /// A folder with config.json and safetensors.
+    case folder = "checkpoint folder"
   }
 
   /// In which format a model is written.
@@ -30,15 +32,16 @@ public struct ModelFile: Sendable {
   public let document: OnnxDocument?
   /// The file, and those beside it that hold its weights; outputs never go there.
   public let files: [String]
+  /// The checkpoint folder behind the model, where it came from one.
+  public let folder: CheckpointFolder?
   private let sourceDigest: String?
   private let others: [NamedTensor]
 
   /// Reads a model.
   ///
-  /// What cannot be read, or is no model, is a `Diagnostic` of kind `invalid` that names the file; a checkpoint folder is `unsupported`.
+  /// What cannot be read, or is no model, is a `Diagnostic` of kind `invalid` that names the file.
   public static func read(_ path: String) throws(Diagnostic) -> ModelFile {
     do throws(Diagnostic) {
-      try refuseFolder(path)
       let store = try MappedFile.open(path)
       if store.count == 0 { throw Diagnostic(.invalid, "is empty; the download or export that made it did not finish") }
       let isIr = Safetensors.isLikely(store) || IrFile.isText(store)
@@ -70,6 +73,7 @@ public struct ModelFile: Sendable {
     module = try Importer.module(from: document.model)
     self.document = document
     files = document.files
+    folder = nil
     sourceDigest = nil
     others = []
   }
@@ -88,18 +92,22 @@ public struct ModelFile: Sendable {
     self.module = module
     self.document = document
     files = [path]
+    folder = nil
     sourceDigest = file.sourceDigest
     others = document == nil ? [] : file.others
   }
 
-  private static func refuseFolder(_ path: String) throws(Diagnostic) {
-    var isFolder: ObjCBool = false
-    guard FileManager.default.fileExists(atPath: path, isDirectory: &isFolder), isFolder.boolValue else { return }
-    if FileManager.default.fileExists(atPath: path + "/config.json") {
-      throw Diagnostic(
-        .unsupported, "is a checkpoint folder, which prunec cannot read yet; export the model to ONNX and give that file")
-    }
-    throw Diagnostic(.invalid, "is a folder without config.json, so no checkpoint; give an .onnx or .ir file")
+  /// The model that a checkpoint folder holds. Its module reads its weights from the folder's files, under the names that they have there.
+  public init(_ folder: CheckpointFolder, module: Module) throws(Diagnostic) {
+    path = folder.path
+    format = .folder
+    self.module = module
+    document = nil
+    files = ([CheckpointFolder.configurationName] + folder.shards.map(\.name)).map { "\(folder.path)/\($0)" }
+    self.folder = folder
+    sourceDigest = nil
+    others = []
+    if let fault = Verifier.check(module).first { throw fault.inFile(path) }
   }
 
   /// SHA-256 of the `.onnx` file that the model came from, in hexadecimal: plans are made for that. Nil for a `.ir` that never was ONNX.
@@ -108,7 +116,7 @@ public struct ModelFile: Sendable {
   public func digest() throws(Diagnostic) -> String? {
     switch format {
     case .onnx: try Sha256.hex(ofFile: path)
-    case .irText, .irContainer: sourceDigest
+    case .irText, .irContainer, .folder: sourceDigest
     }
   }
 
@@ -129,8 +137,12 @@ public struct ModelFile: Sendable {
     throw Diagnostic(.usage, "the name of an output ends in .onnx or .ir, which chooses its format", file: path)
   }
 
+  /// True for paths that end as those of files do; what a checkpoint folder becomes is a folder otherwise.
+  public static func isFile(_ path: String) -> Bool { (try? outputFormat(of: path)) != nil }
+
   /// Throws what would keep `write` from writing to a path, as far as it can be known before there is anything to write.
   public func checkOutput(_ path: String) throws(Diagnostic) {
+    if let folder, !Self.isFile(path) { return try PendingFolder.check(path, notOver: folder.path) }
     _ = try Self.outputFormat(of: path)
     if files.contains(where: { Self.isSameFile($0, path) }) {
       throw Diagnostic(.unwritable, "would overwrite the input; choose another name for the output", file: path)

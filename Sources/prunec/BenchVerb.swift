@@ -73,7 +73,7 @@ private struct Contestant {
   private(set) var turns: [Double] = []
 
   init(_ path: String, _ invocation: Invocation, threads: Int) throws(Diagnostic) {
-    let file = try ModelFile.read(path)
+    let file = try ModelReader.read(path)
     self.path = path
     self.threads = threads
     let seed = UInt64(try invocation.number(.seed, least: 0) ?? 0)

@@ -1,3 +1,4 @@
+import Formats
 import Graph
 import Passes
 
@@ -39,7 +40,7 @@ struct CompileRequest {
       throw Diagnostic(.usage, "-o is missing: prunec \(quoted(model)) -o SMALLER (or --dry-run, to write nothing)")
     }
     if let output {
-      _ = try ModelFile.outputFormat(of: output)
+      if !CheckpointFolder.isFolder(model) { _ = try ModelFile.outputFormat(of: output) }
       if output == planOutput {
         throw Diagnostic(.usage, "-o and --plan name the same file; the plan needs one of its own", file: output)
       }
@@ -82,7 +83,7 @@ struct CompileRequest {
     }
     guard invocation.has(.apply) else { return }
     let choosing: [Option] = [
-      .ratio, .maxRatio, .keepParams, .keepFlops, .roundTo, .minKeep, .scope, .criterion, .seed, .only, .ignore, .kinds,
+      .ratio, .maxRatio, .keepParams, .keepFlops, .roundTo, .minKeep, .uniform, .scope, .criterion, .seed, .only, .ignore, .kinds,
     ]
     if let other = choosing.first(where: invocation.has) {
       throw Diagnostic(

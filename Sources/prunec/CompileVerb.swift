@@ -22,12 +22,12 @@ struct CompileVerb {
     defer { progress.finish() }
     var timing = Timing()
     progress.report("reading \(request.model)")
-    let file = try ModelFile.read(request.model)
+    let file = try ModelReader.read(request.model)
     if let output = request.output { try file.checkOutput(output) }
     try checkPlanOutput(file)
     timing.add("read")
     var options = CompileOptions()
-    options.choice = request.choice
+    options.choice = choice(for: file)
     options.criterion = request.criterion
     options.seed = request.seed
     options.editLimit = request.editLimit
@@ -51,7 +51,12 @@ struct CompileVerb {
     var written: Int?
     if let output = request.output, !request.isDryRun {
       progress.report("writing \(output)")
-      written = try file.write(compilation.module, to: output)
+      written =
+        if let folder = file.folder, !ModelFile.isFile(output) {
+          try CheckpointModel.write(compilation, folder, to: output) { progress.report("writing \(output)", $0) }
+        } else {
+          try file.write(compilation.module, to: output)
+        }
       timing.add("write")
     }
     try writePlan(compilation, file, progress)
@@ -64,6 +69,29 @@ struct CompileVerb {
       try console.report(report.lines.joined(separator: "\n") + "\n")
     }
     if request.isTimed, !isJson { Console.complain(timing.lines.joined(separator: "\n")) }
+  }
+
+  /// What is asked of the choice. A folder says one number for all layers of a kind, and some kinds it cannot say at all: these stay as they
+  /// are, and a note says why.
+  private func choice(for file: ModelFile) -> ChoiceOptions {
+    var choice = request.choice
+    choice.isUniform = invocation.has(.uniform)
+    guard let folder = file.folder, !ModelFile.isFile(request.output ?? "") else { return choice }
+    choice.isUniform = true
+    let asked = choice.kinds
+    let unsayable = SmallerConfiguration.unsayable(folder.configuration)
+    var kinds = asked ?? [.heads, .hidden]
+    // Heads and width together may be said where the size of a head stays what one divided by the other is.
+    for (kind, reason) in unsayable.sorted(by: { $0.key.rawValue < $1.key.rawValue }) where kinds.contains(kind) {
+      if kind == .heads, kinds.contains(.width) { continue }
+      kinds.remove(kind)
+      if asked != nil {
+        let advice = kind == .heads ? "; --kinds heads,width can be said, and -o NAME.onnx always" : "; -o NAME.onnx can hold it"
+        console.note("\(kind.rawValue) stay as they are: \(reason)\(advice)")
+      }
+    }
+    choice.kinds = kinds
+    return choice
   }
 
   /// What is asked for between passes: the text of the module, and the refusals of `--strict` and of patterns that match nothing.

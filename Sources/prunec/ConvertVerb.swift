@@ -20,7 +20,7 @@ struct ConvertVerb {
     let progress = ProgressBar(console)
     defer { progress.finish() }
     progress.report("reading \(path)")
-    let file = try ModelFile.read(path)
+    let file = try ModelReader.read(path)
     progress.report("writing \(output)")
     let bytes = try file.write(file.module, to: output)
     progress.finish()

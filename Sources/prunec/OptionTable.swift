@@ -4,7 +4,7 @@ import Runtime
 /// Every option of the command: this table drives parsing, help and completions.
 enum Option: CaseIterable, Sendable, Hashable {
   case output, ratio, maxRatio, keepParams, keepFlops
-  case roundTo, minKeep, scope, criterion
+  case roundTo, minKeep, uniform, scope, criterion
   case only, ignore, kinds
   case plan, apply, strict, dryRun
   case inputs, outputs, dimension, seed, threads, profile, maxIterations, versus
@@ -15,7 +15,7 @@ enum Option: CaseIterable, Sendable, Hashable {
   /// Names, argument and meaning.
   var entry: OptionEntry {
     switch self {
-    case .output: OptionEntry("--output", ["-o"], .file("FILE"), "where the result goes; its ending (.onnx, .ir) is its format")
+    case .output: OptionEntry("--output", ["-o"], .file("FILE"), "where the result goes; its ending (.onnx, .ir) is its format; without one, a folder like the input")
     case .ratio:
       OptionEntry(
         "--ratio", ["--pruning-ratio"], .text("[PATTERN=]R"), isList: true,
@@ -28,6 +28,8 @@ enum Option: CaseIterable, Sendable, Hashable {
         "--round-to", [], .text("N"),
         "round counts to multiples of N (8 for channels, hidden and width groups of 64 or more; 1: no rounding)")
     case .minKeep: OptionEntry("--min-keep", [], .text("N"), "no group keeps fewer indices than N (1)")
+    case .uniform:
+      OptionEntry("--uniform", [], .none, "groups of equal structure keep equally many indices (always so for checkpoint folders)")
     case .scope:
       OptionEntry(
         "--scope", [], .choice("SCOPE", Scope.allCases.map(\.rawValue)),
@@ -105,7 +107,7 @@ enum Option: CaseIterable, Sendable, Hashable {
     case .tolerance: [.verify]
     case .outputs, .profile: [.run]
     case .versus: [.bench]
-    case .ratio, .maxRatio, .keepParams, .keepFlops, .roundTo, .minKeep, .scope, .criterion, .only, .ignore, .kinds,
+    case .ratio, .maxRatio, .keepParams, .keepFlops, .roundTo, .minKeep, .uniform, .scope, .criterion, .only, .ignore, .kinds,
       .apply,
       .strict, .dryRun, .stopAfterEdit:
       [.compile]
@@ -122,7 +124,7 @@ enum Option: CaseIterable, Sendable, Hashable {
   func section(for verb: Verb) -> OptionSection {
     switch self {
     case .plan where verb == .verify, .seed where verb != .compile: .running
-    case .ratio, .maxRatio, .keepParams, .keepFlops, .roundTo, .minKeep: .howMuch
+    case .ratio, .maxRatio, .keepParams, .keepFlops, .roundTo, .minKeep, .uniform: .howMuch
     case .scope, .criterion, .seed, .only, .ignore, .kinds: .what
     case .output, .plan, .apply, .strict, .dryRun: .files
     case .inputs, .outputs, .dimension, .threads, .profile, .maxIterations, .versus, .check, .noCheck, .tolerance: .running

@@ -12,6 +12,6 @@ struct PrintVerb {
   }
 
   func run() throws(Diagnostic) {
-    try console.report(ModulePrinter.print(try ModelFile.read(try invocation.model()).module, options: .names))
+    try console.report(ModulePrinter.print(try ModelReader.read(try invocation.model()).module, options: .names))
   }
 }

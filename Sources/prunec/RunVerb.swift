@@ -16,7 +16,7 @@ struct RunVerb {
 
   func run() throws(Diagnostic) {
     let path = try invocation.model()
-    let file = try ModelFile.read(path)
+    let file = try ModelReader.read(path)
     var limits = PlainRunner.Limits()
     if let turns = try invocation.number(.maxIterations, least: 1) { limits.iterations = turns }
     let seed = UInt64(try invocation.number(.seed, least: 0) ?? 0)

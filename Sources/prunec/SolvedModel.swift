@@ -11,7 +11,7 @@ struct SolvedModel {
     let progress = ProgressBar(console)
     defer { progress.finish() }
     progress.report("reading \(path)")
-    let file = try ModelFile.read(path)
+    let file = try ModelReader.read(path)
     var options = CompileOptions()
     options.progress = { progress.report($0, $1 > 0 ? $1 : nil) }
     var compilation = Compilation(file.module, options: options)

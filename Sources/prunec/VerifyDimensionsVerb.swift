@@ -14,7 +14,7 @@ struct VerifyDimensionsVerb {
   /// True when everything agrees.
   func run() throws(Diagnostic) -> Bool {
     let path = try invocation.model()
-    let module = try ModelFile.read(path).module
+    let module = try ModelReader.read(path).module
     let faults = VerifyDimensions.run(module)
     let shown = Wording.name(path)
     if invocation.has(.json) {

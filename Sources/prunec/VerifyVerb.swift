@@ -20,7 +20,7 @@ struct VerifyVerb {
       throw Diagnostic(.usage, "--plan is missing: prunec \(invocation.verb.usage)")
     }
     let solved = try SolvedModel.read(path, console)
-    let smaller = try ModelFile.read(smallerPath)
+    let smaller = try ModelReader.read(smallerPath)
     let plan: Plan
     do throws(Diagnostic) {
       let bytes = try MappedFile.open(planPath).withUnsafeBytes { Data($0) }

@@ -159,8 +159,8 @@ public struct CheckpointFolder: Sendable {
   public func contents() throws(Diagnostic) -> [String: TensorContent] {
     var contents: [String: TensorContent] = [:]
     for shard in shards { for tensor in shard.tensors { contents[tensor.name] = tensor.content } }
-    for name in contents.keys.filter({ $0.hasSuffix("_orig") }).sorted() {
-      let base = String(name.dropLast("_orig".count))
+    for name in contents.keys.sorted() where name.hasSuffix("_orig") {
+      let base = Self.unmasked(name)
       guard let numbers = contents[name], let mask = contents[base + "_mask"], contents[base] == nil else { continue }
       contents[name] = nil
       contents[base + "_mask"] = nil
@@ -168,6 +168,9 @@ public struct CheckpointFolder: Sendable {
     }
     return contents
   }
+
+  /// `X` for `X_orig`; other names as they are.
+  private static func unmasked(_ name: String) -> String { name.hasSuffix("_orig") ? String(name.dropLast("_orig".count)) : name }
 
   private static func masked(_ numbers: TensorContent, by mask: TensorContent, name: String) throws(Diagnostic) -> TensorContent {
     guard numbers.shape == mask.shape, let bits = numbers.element.bits, bits >= 8, let ones = Tensor(mask)?.reals,
@@ -186,29 +189,23 @@ public struct CheckpointFolder: Sendable {
     return TensorContent(data, element: numbers.element, shape: numbers.shape)
   }
 
-  /// Writes a folder like this one: the tensors that `contents` has, each in the shard where its namesake was, a new `config.json`, the index
-  /// brought up to date, and the other files as they are. Appears whole or not at all.
+  /// Writes a folder like this one: the tensors that `tensors` has for the names of this one's, each in the shard where its namesake was, a
+  /// new `config.json`, the index brought up to date, and the other files as they are. Appears whole or not at all.
   ///
   /// `progress` hears the share that is written.
   public func write(
-    _ contents: [String: TensorContent], configuration: JsonValue, to path: String, progress: (Double) -> Void
+    _ tensors: [String: NamedTensor], configuration: JsonValue, to path: String, progress: (Double) -> Void
   ) throws(Diagnostic) {
     let folder = try PendingFolder(path, notOver: self.path)
-    let total = max(1, contents.values.reduce(0) { $0 + $1.byteCount })
+    let total = max(1, tensors.values.reduce(0) { $0 + $1.content.byteCount })
     var written = 0
     var map: [JsonValue.Member] = []
     for shard in shards {
-      var tensors: [NamedTensor] = []
-      for tensor in shard.tensors {
-        let name = contents[tensor.name] == nil && tensor.name.hasSuffix("_orig") ? String(tensor.name.dropLast(5)) : tensor.name
-        guard let content = contents[name] else { continue }
-        tensors.append(
-          NamedTensor(name: name, type: TensorType(content.element, content.shape.map { Extent($0) }), content: content))
-        written += content.byteCount
-      }
-      if tensors.isEmpty { continue }
-      map += tensors.map { JsonValue.Member($0.name, .text(shard.name)) }
-      try Safetensors.write(tensors, metadata: shard.metadata, to: try folder.file(shard.name))
+      let kept = shard.tensors.compactMap { tensor in tensors[tensor.name] ?? tensors[Self.unmasked(tensor.name)] }
+      if kept.isEmpty { continue }
+      written += kept.reduce(0) { $0 + $1.content.byteCount }
+      map += kept.map { JsonValue.Member($0.name, .text(shard.name)) }
+      try Safetensors.write(kept, metadata: shard.metadata, to: try folder.file(shard.name))
       progress(Double(written) / Double(total))
     }
     if let index {

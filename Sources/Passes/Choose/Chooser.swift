@@ -36,6 +36,8 @@ public struct ChoiceOptions: Sendable {
   public var least = 1
   /// Kinds to prune; nil for the default choice of groups.
   public var kinds: Set<GroupKind>?
+  /// True when groups of the same structure must keep equally many indices, as a configuration file says one number for all layers.
+  public var isUniform = false
   /// Globs of group or tensor names: only groups that match one are pruned. Empty for all.
   public var only: [Glob] = []
   /// Globs of group or tensor names: groups that match one are not pruned.
@@ -118,6 +120,16 @@ struct Chooser {
     for pool in pools(free) {
       for (index, size) in zip(pool, poolSizes(pool, ratio: ratio)) { result[index] = count(index, size) }
     }
+    return options.isUniform ? evened(result, candidates) : result
+  }
+
+  /// Sizes where groups of the same structure keep as many as they do on average.
+  private func evened(_ sizes: [Int], _ candidates: [Int]) -> [Int] {
+    var result = sizes
+    for alike in alike(candidates) {
+      let mean = alike.reduce(0) { $0 + sizes[$1] } / alike.count
+      for index in alike { result[index] = count(index, mean) }
+    }
     return result
   }
 
@@ -148,16 +160,20 @@ struct Chooser {
     switch options.scope {
     case .local: return candidates.map { [$0] }
     case .global: return candidates.isEmpty ? [] : [candidates]
-    case .isomorphic:
-      var order: [String] = []
-      var pools: [String: [Int]] = [:]
-      for index in candidates {
-        let signature = signature(index)
-        if pools[signature] == nil { order.append(signature) }
-        pools[signature, default: []].append(index)
-      }
-      return order.compactMap { pools[$0] }
+    case .isomorphic: return alike(candidates)
     }
+  }
+
+  /// Groups of the same structure together.
+  private func alike(_ candidates: [Int]) -> [[Int]] {
+    var order: [String] = []
+    var pools: [String: [Int]] = [:]
+    for index in candidates {
+      let signature = signature(index)
+      if pools[signature] == nil { order.append(signature) }
+      pools[signature, default: []].append(index)
+    }
+    return order.compactMap { pools[$0] }
   }
 
   /// Kind, extent, and the shapes and places of the weights that carry the group: equal for groups of the same structure.
@@ -209,6 +225,7 @@ struct Chooser {
     }
     var result = sizes(candidates, ratio: low)
     let target = sizes(candidates, ratio: high)
+    if options.isUniform { return abs(cost(result) - goal) < abs(cost(target) - goal) ? result : target }
     let moving = candidates.filter { result[$0] != target[$0] }
     var first = 0
     var last = moving.count

@@ -1,0 +1,72 @@
+import Formats
+import Graph
+import Passes
+import Tracing
+import Zoo
+
+/// Reads whatever holds a model: a file, or a checkpoint folder.
+enum ModelReader {
+  /// Reads a model; of a folder, `config.json` says which program its weights belong to.
+  static func read(_ path: String) throws(Diagnostic) -> ModelFile {
+    guard CheckpointFolder.isFolder(path) else { return try ModelFile.read(path) }
+    let folder = try CheckpointFolder.read(path)
+    do throws(Diagnostic) {
+      return try ModelFile(folder, module: try CheckpointModel.module(folder.configuration, try folder.contents()))
+    } catch {
+      throw error.inFile(path)
+    }
+  }
+}
+
+/// Models of checkpoint folders: the zoo's, made as `config.json` says.
+enum CheckpointModel {
+  /// The program over the weights. Throws one diagnostic that lists every tensor that is missing, left over or of another shape.
+  static func module(_ configuration: JsonValue, _ contents: [String: TensorContent]) throws(Diagnostic) -> Module {
+    try Zoo.module(configuration: configuration, weights: .stored(contents))
+  }
+
+  /// Writes the smaller model as a folder like the one it came from, its numbers in `config.json`; returns the bytes of its weights.
+  ///
+  /// Throws `refused`, and writes nothing, where the new `config.json` would describe another program than the one that was made.
+  static func write(
+    _ compilation: Compilation, _ folder: CheckpointFolder, to path: String, progress: (Double) -> Void
+  ) throws(Diagnostic) -> Int {
+    guard let solution = compilation.solution, let plan = compilation.plan else { return 0 }
+    let smaller = compilation.module
+    let stored = try folder.contents()
+    let left = smaller.parameters.filter { stored[smaller[$0.value].name] != nil }
+    let names = left.map { smaller[$0.value].name }
+    let sizes = try SmallerConfiguration(
+      folder.configuration, solution: solution, plan: plan, names: names, before: stored.keys.sorted())
+    var tensors: [String: NamedTensor] = [:]
+    for parameter in left {
+      let old = smaller[parameter.value].name
+      tensors[old] = NamedTensor(name: sizes.name(old), type: smaller[parameter.value].type, content: parameter.content)
+    }
+    // What the program does not read goes along as it is, unless its layer is gone: tables that models keep beside their weights.
+    let read = Set(solution.module.parameters.map { solution.module[$0.value].name })
+    for (name, content) in stored where !read.contains(name) && sizes.isLeft(name) {
+      let type = TensorType(content.element, content.shape.map { Extent($0) })
+      tensors[name] = NamedTensor(name: sizes.name(name), type: type, content: content)
+    }
+    try check(smaller, tensors, sizes)
+    try folder.write(tensors, configuration: sizes.configuration, to: path, progress: progress)
+    return tensors.values.reduce(0) { $0 + $1.content.byteCount }
+  }
+
+  /// The model that the new `config.json` describes is the one that was made.
+  private static func check(
+    _ smaller: Module, _ tensors: [String: NamedTensor], _ sizes: SmallerConfiguration
+  ) throws(Diagnostic) {
+    let contents = Dictionary(tensors.values.map { ($0.name, $0.content) }, uniquingKeysWith: { first, _ in first })
+    let described: Module
+    do throws(Diagnostic) { described = try module(sizes.configuration, contents) } catch {
+      throw sizes.cannotSay(error.message)
+    }
+    var renamed = smaller
+    for index in renamed.values.indices { renamed.values[index].name = sizes.name(renamed.values[index].name) }
+    if let difference = SameProgram.difference(renamed, described, weights: Set(contents.keys)) {
+      throw sizes.cannotSay(difference)
+    }
+  }
+}

@@ -1,0 +1,33 @@
+import Formats
+
+/// Where a model type's `config.json` states the sizes that pruning changes.
+struct SizeKeys {
+  /// Channels of the residual stream.
+  var width = "hidden_size"
+  /// Units between the two layers of an MLP; several where experts have a size of their own.
+  var hidden = ["intermediate_size"]
+  var heads = "num_attention_heads"
+  /// Key-value groups of grouped queries; nil where every query head has its own.
+  var groups: String?
+  /// Dims of a head; nil where the width divided by the heads is taken for it.
+  var headDims: String?
+  var layers = "num_hidden_layers"
+  /// Experts that a router picks from.
+  var experts: String?
+
+  /// The keys of a model type.
+  init(modelType: String) {
+    switch modelType {
+    case "gpt2":
+      (width, hidden, heads, layers) = ("n_embd", ["n_inner"], "n_head", "n_layer")
+    case "llama", "mistral", "qwen2", "qwen3", "gemma", "gemma2", "gemma3_text", "phi3", "mixtral", "qwen3_moe", "qwen2_moe":
+      (groups, headDims) = ("num_key_value_heads", "head_dim")
+      if modelType == "mixtral" { experts = "num_local_experts" }
+      if modelType.hasSuffix("_moe") {
+        experts = "num_experts"
+        hidden = ["moe_intermediate_size", "intermediate_size"]
+      }
+    case _: break
+    }
+  }
+}

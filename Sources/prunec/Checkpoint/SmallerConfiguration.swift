@@ -1,0 +1,151 @@
+import Formats
+import Graph
+import Passes
+
+/// `config.json` of a smaller model, and what its tensors are called when layers before them are gone.
+///
+/// Sizes follow from what the plan keeps. Whether the file then says all there is to say is not judged here: the model that it describes is
+/// built and compared with the one that was made.
+struct SmallerConfiguration {
+  /// The new `config.json`.
+  private(set) var configuration: JsonValue
+  private let keys: SizeKeys
+  private let modelType: String
+  /// New numbers of layers by old ones, per prefix (`model.layers.`); empty where no layer is gone.
+  private var renumbered: [String: [Int: Int]] = [:]
+
+  /// The configuration of what a plan keeps of a model, and of the layers that still have tensors among `names`. Throws `refused` where layers
+  /// keep different numbers.
+  init(_ original: JsonValue, solution: Solution, plan: Plan, names: [String], before: [String]) throws(Diagnostic) {
+    configuration = original
+    modelType = original["model_type"]?.text ?? ""
+    keys = SizeKeys(modelType: modelType)
+    try setSizes(solution, plan)
+    try dropLayers(names: names, before: before)
+  }
+
+  /// What a tensor of the original is called in the smaller model.
+  func name(_ old: String) -> String {
+    for (prefix, numbers) in renumbered where old.hasPrefix(prefix) {
+      let rest = old.dropFirst(prefix.count)
+      guard let dot = rest.firstIndex(of: "."), let number = Int(rest[..<dot]), let new = numbers[number] else { continue }
+      return "\(prefix)\(new)\(rest[dot...])"
+    }
+    return old
+  }
+
+  /// False for tensors of layers that are gone.
+  func isLeft(_ old: String) -> Bool {
+    for (prefix, numbers) in renumbered { if let number = Self.layer(of: old, prefix) { return numbers[number] != nil } }
+    return true
+  }
+
+  // MARK: Sizes
+
+  private mutating func setSizes(_ solution: Solution, _ plan: Plan) throws(Diagnostic) {
+    guard !plan.prunedGroups.isEmpty else { return }
+    let old = configuration
+    func number(_ key: String?) -> Int? { key.flatMap { old[$0]?.int } }
+    guard let width = number(keys.width), let heads = number(keys.heads), heads > 0 else {
+      throw Diagnostic(.invalid, "config.json states no \(keys.width) and \(keys.heads)")
+    }
+    let groups = number(keys.groups) ?? heads
+    let headDims = number(keys.headDims) ?? width / heads
+    var counts = (groups: groups, queries: heads / max(1, groups))
+    var changed: [String: (count: Int, group: String)] = [:]
+    func set(_ key: String?, _ count: Int, _ group: Group) throws(Diagnostic) {
+      guard let key else {
+        throw cannotSay("\(group.name) keeps \(count) of \(group.extent) \(group.kind.rawValue)")
+      }
+      if let known = changed[key], known.count != count {
+        throw cannotSay("\(known.group) keeps \(known.count), but \(group.name) keeps \(count), and \(key) is one number for all layers")
+      }
+      changed[key] = (count, group.name)
+    }
+    // Where one of several alike is pruned, the others must be too: building the model from the new file shows that.
+    for index in solution.groups.indices {
+      guard let kept = plan.kept[index]?.count else { continue }
+      let group = solution.groups[index]
+      switch group.kind {
+      case .width where group.extent == width: try set(keys.width, kept, group)
+      case .hidden, .channels:
+        let key = keys.hidden.first { (number($0) ?? 4 * width) == group.extent }
+        try set(key, kept, group)
+      case .heads where group.extent == groups:
+        try set("\(keys.groups ?? keys.heads)", kept, group)
+        counts.groups = kept
+      case .queries where group.extent == counts.queries:
+        try set("\(keys.heads)", kept, group)
+        counts.queries = kept
+      case .headDims where group.extent == headDims: try set(keys.headDims, kept, group)
+      case .headDims where group.extent * 2 == headDims: try set(keys.headDims, 2 * kept, group)
+      case .experts: try set(keys.experts, kept, group)
+      case .width, .heads, .queries, .headDims, .groups, .normGroups, .tokens:
+        throw cannotSay("\(group.name) keeps \(kept) of \(group.extent) \(group.kind.rawValue)")
+      }
+    }
+    for (key, value) in changed.sorted(by: { $0.key < $1.key }) { configuration[key] = .int(value.count) }
+    configuration[keys.heads] = .int(counts.groups * counts.queries)
+    if let key = keys.groups { configuration[key] = .int(counts.groups) }
+    if let key = keys.headDims, changed[key] == nil { configuration[key] = .int(headDims) }
+    // Left to itself, the hidden size is four times the width.
+    if let key = keys.hidden.first, number(key) == nil, changed[key] == nil { configuration[key] = .int(4 * width) }
+  }
+
+  // MARK: Layers
+
+  private mutating func dropLayers(names: [String], before: [String]) throws(Diagnostic) {
+    guard let count = configuration[keys.layers]?.int, let prefix = Self.layerPrefix(before, count: count) else { return }
+    let left = Set(names.compactMap { Self.layer(of: $0, prefix) }).sorted()
+    guard left.count < count else { return }
+    if left.isEmpty { throw cannotSay("no layer is left") }
+    renumbered[prefix] = Dictionary(uniqueKeysWithValues: left.enumerated().map { ($1, $0) })
+    configuration[keys.layers] = .int(left.count)
+    for member in configuration.members ?? [] {
+      guard let elements = member.value.elements, elements.count == count else { continue }
+      configuration[member.key] = .array(left.map { elements[$0] })
+    }
+  }
+
+  /// What stands before the number of a layer in the names of tensors: the prefix under which there are as many numbers as layers.
+  private static func layerPrefix(_ names: [String], count: Int) -> String? {
+    var numbers: [String: Set<Int>] = [:]
+    for name in names {
+      let parts = name.split(separator: ".")
+      for (index, part) in parts.enumerated() {
+        guard let number = Int(part) else { continue }
+        numbers[parts[..<index].joined(separator: ".") + ".", default: []].insert(number)
+        break
+      }
+    }
+    return numbers.filter { $0.value == Set(0..<count) }.map(\.key).sorted().first
+  }
+
+  private static func layer(of name: String, _ prefix: String) -> Int? {
+    guard name.hasPrefix(prefix) else { return nil }
+    return name.dropFirst(prefix.count).split(separator: ".").first.flatMap { Int($0) }
+  }
+
+  // MARK: What cannot be said
+
+  /// The refusal of a result that config.json has no words for.
+  func cannotSay(_ what: String) -> Diagnostic {
+    Diagnostic(
+      .refused,
+      "config.json of a \(modelType) cannot say this result: \(what). Write .onnx or .ir instead (-o NAME.onnx), or prune other kinds (--kinds)")
+  }
+
+  /// Kinds that `config.json` can never say for a model type by themselves, with the reason.
+  static func unsayable(_ configuration: JsonValue) -> [GroupKind: String] {
+    let type = configuration["model_type"]?.text ?? ""
+    let keys = SizeKeys(modelType: type)
+    var reasons: [GroupKind: String] = [:]
+    if keys.headDims == nil {
+      let reason = "config.json of a \(type) has no size of a head: it is \(keys.width) divided by \(keys.heads)"
+      reasons[.headDims] = reason
+      reasons[.heads] = reason
+    }
+    if keys.experts == nil { reasons[.experts] = "config.json of a \(type) counts no experts" }
+    return reasons
+  }
+}
