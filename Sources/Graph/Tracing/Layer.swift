@@ -1,0 +1,83 @@
+import Graph
+
+/// A part of a model: a struct that holds parameters and other layers as properties, also in arrays and optionals, and usually can be
+/// called.
+///
+/// Parameters are named by the properties that lead to them, as PyTorch names them: `layers.0.attention.output.weight`. `names` says
+/// what a property is called where Swift's own name will not do.
+public protocol Layer: Sendable {
+  /// By Swift property, the name in a checkpoint: `["queries": "q_proj"]`. It may hold dots; "" leaves the property out of the path.
+  static var names: [String: String] { get }
+  /// Names of tensors that checkpoints hold at this layer although the model does not read them, such as `num_batches_tracked`.
+  static var ignored: [String] { get }
+}
+
+extension Layer {
+  /// Properties are called as in Swift.
+  public static var names: [String: String] { [:] }
+  /// Every tensor of a checkpoint must be read.
+  public static var ignored: [String] { [] }
+}
+
+/// A parameter with the name that its model gives it.
+public struct NamedParameter: Sendable {
+  /// The path of properties: `layers.0.attention.output.weight`.
+  public let name: String
+  /// The parameter.
+  public let parameter: Parameter
+}
+
+/// The parameters of a model, found by walking its properties.
+struct ParameterWalk {
+  private(set) var parameters: [NamedParameter] = []
+  private(set) var ignored: Set<String> = []
+  private var names: Set<String> = []
+  private var seen: Set<ParameterIdentity> = []
+
+  /// Throws where two parameters get one name, or `names` speaks of a property that is not there.
+  init(_ model: any Layer) throws(Diagnostic) { try visit(model, path: "") }
+
+  private static func join(_ path: String, _ name: String) -> String {
+    path.isEmpty || name.isEmpty ? path + name : "\(path).\(name)"
+  }
+
+  private mutating func visit(_ layer: any Layer, path: String) throws(Diagnostic) {
+    let kind = type(of: layer)
+    let children = Mirror(reflecting: layer).children
+    var unused = Set(kind.names.keys)
+    for child in children {
+      guard let label = child.label else { continue }
+      unused.remove(label)
+      try visit(value: child.value, path: Self.join(path, kind.names[label] ?? label))
+    }
+    if let wrong = unused.min() {
+      throw Diagnostic(.invalid, "\(kind).names speaks of '\(wrong)', but \(kind) has no such property")
+    }
+    for name in kind.ignored { ignored.insert(Self.join(path, name)) }
+  }
+
+  private mutating func visit(value: Any, path: String) throws(Diagnostic) {
+    if let parameter = value as? Parameter { return try add(parameter, path) }
+    if let layer = value as? any Layer { return try visit(layer, path: path) }
+    let mirror = Mirror(reflecting: value)
+    switch mirror.displayStyle {
+    case .optional: for child in mirror.children { try visit(value: child.value, path: path) }
+    case .collection:
+      for (index, child) in mirror.children.enumerated() { try visit(value: child.value, path: Self.join(path, "\(index)")) }
+    case .none, .struct, .class, .enum, .tuple, .dictionary, .set, .foreignReference, .some: break
+    }
+  }
+
+  private mutating func add(_ parameter: Parameter, _ name: String) throws(Diagnostic) {
+    guard seen.insert(parameter.identity).inserted else { return }
+    guard names.insert(name).inserted else {
+      throw Diagnostic(.invalid, "two parameters of the model are called \(name); give one another name in its layer's names")
+    }
+    parameters.append(NamedParameter(name: name, parameter: parameter))
+  }
+}
+
+extension Layer {
+  /// All parameters with their names, in the order of the properties. Throws where two get one name.
+  public func namedParameters() throws(Diagnostic) -> [NamedParameter] { try ParameterWalk(self).parameters }
+}
