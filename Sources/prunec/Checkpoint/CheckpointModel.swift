@@ -22,7 +22,8 @@ enum ModelReader {
 enum CheckpointModel {
   /// The program over the weights. Throws one diagnostic that lists every tensor that is missing, left over or of another shape.
   static func module(_ configuration: JsonValue, _ contents: [String: TensorContent]) throws(Diagnostic) -> Module {
-    try Zoo.module(configuration: configuration, weights: .stored(contents))
+    let model = try Zoo.model(configuration: try Configuration(json: configuration.text().utf8))
+    return try model.module(named: configuration["model_type"]?.text ?? "model", weights: .stored(contents))
   }
 
   /// Writes the smaller model as a folder like the one it came from, its numbers in `config.json`; returns the bytes of its weights.
