@@ -26,7 +26,7 @@ let package = Package(
     .testTarget(name: "KernelsTests", dependencies: ["Kernels", "TestSupport"], swiftSettings: strict),
     .testTarget(name: "FormatsTests", dependencies: ["Formats", "TestSupport"], swiftSettings: strict),
     .testTarget(name: "RuntimeTests", dependencies: ["Runtime", "Formats", "TestSupport"], swiftSettings: strict),
-    .testTarget(name: "CommandTests", dependencies: ["prunec", "TestSupport"], swiftSettings: strict),
+    .testTarget(name: "CommandTests", dependencies: ["prunec", "TestSupport", "Tracing", "Zoo"], swiftSettings: strict),
     .testTarget(name: "PassesTests", dependencies: ["Passes", "TestSupport"], exclude: ["Cases"], swiftSettings: strict),
   ]
 )

@@ -1,4 +1,5 @@
 import Formats
+import Foundation
 import Graph
 import Passes
 
@@ -40,7 +41,9 @@ struct CompileRequest {
       throw Diagnostic(.usage, "-o is missing: prunec \(quoted(model)) -o SMALLER (or --dry-run, to write nothing)")
     }
     if let output {
-      if !CheckpointFolder.isFolder(model) { _ = try ModelFile.outputFormat(of: output) }
+      if FileManager.default.fileExists(atPath: model), !CheckpointFolder.isFolder(model) {
+        _ = try ModelFile.outputFormat(of: output)
+      }
       if output == planOutput {
         throw Diagnostic(.usage, "-o and --plan name the same file; the plan needs one of its own", file: output)
       }

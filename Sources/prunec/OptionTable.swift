@@ -15,7 +15,10 @@ enum Option: CaseIterable, Sendable, Hashable {
   /// Names, argument and meaning.
   var entry: OptionEntry {
     switch self {
-    case .output: OptionEntry("--output", ["-o"], .file("FILE"), "where the result goes; its ending (.onnx, .ir) is its format; without one, a folder like the input")
+    case .output:
+      OptionEntry(
+        "--output", ["-o"], .file("FILE"),
+        "where the result goes; its ending (.onnx, .ir) is its format; without one, a folder like the input")
     case .ratio:
       OptionEntry(
         "--ratio", ["--pruning-ratio"], .text("[PATTERN=]R"), isList: true,
@@ -29,7 +32,8 @@ enum Option: CaseIterable, Sendable, Hashable {
         "round counts to multiples of N (8 for channels, hidden and width groups of 64 or more; 1: no rounding)")
     case .minKeep: OptionEntry("--min-keep", [], .text("N"), "no group keeps fewer indices than N (1)")
     case .uniform:
-      OptionEntry("--uniform", [], .none, "groups of equal structure keep equally many indices (always so for checkpoint folders)")
+      OptionEntry(
+        "--uniform", [], .none, "groups of equal structure keep equally many indices (always so for checkpoint folders)")
     case .scope:
       OptionEntry(
         "--scope", [], .choice("SCOPE", Scope.allCases.map(\.rawValue)),

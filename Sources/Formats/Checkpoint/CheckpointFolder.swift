@@ -108,7 +108,8 @@ public struct CheckpointFolder: Sendable {
     let missing = names.filter { !present.contains($0) }
     if !missing.isEmpty {
       throw Diagnostic(
-        .invalid, "\(missing.count == 1 ? "a file" : "files") of weights that the index names \(missing.count == 1 ? "is" : "are") "
+        .invalid,
+        "\(missing.count == 1 ? "a file" : "files") of weights that the index names \(missing.count == 1 ? "is" : "are") "
           + "missing: \(missing.joined(separator: ", ")); download the folder again")
     }
     var shards: [Shard] = []
@@ -136,17 +137,21 @@ public struct CheckpointFolder: Sendable {
     if isIndexed {
       let index = Dictionary(listed.map { ($0.key, $0.value.text) }, uniquingKeysWith: { first, _ in first })
       for (name, file) in listed.map({ ($0.key, $0.value.text) }) where places[name] != file {
-        faults.append("the index has \(name) in \(file ?? "no file"), but it is \(places[name].map { "in \($0)" } ?? "in no file")")
+        faults.append(
+          "the index has \(name) in \(file ?? "no file"), but it is \(places[name].map { "in \($0)" } ?? "in no file")")
       }
       for name in places.keys.sorted() where index[name] == nil { faults.append("the index does not list \(name)") }
     }
-    if !faults.isEmpty { throw Diagnostic(.invalid, "its weights do not agree with its index: \(faults.joined(separator: "; "))") }
+    if !faults.isEmpty {
+      throw Diagnostic(.invalid, "its weights do not agree with its index: \(faults.joined(separator: "; "))")
+    }
   }
 
   /// True for names of files that hold weights or what belongs to training the model at its old size.
   private static func holdsWeights(_ name: String) -> Bool {
     let endings = [
-      ".safetensors", ".safetensors.index.json", ".bin", ".bin.index.json", ".pt", ".pth", ".h5", ".msgpack", ".onnx", ".onnx_data", ".gguf",
+      ".safetensors", ".safetensors.index.json", ".bin", ".bin.index.json", ".pt", ".pth", ".h5", ".msgpack", ".onnx",
+      ".onnx_data", ".gguf",
       ".ot", ".tflite",
     ]
     return endings.contains { name.hasSuffix($0) }

@@ -33,7 +33,9 @@ public struct SameProgram {
     }
     for (a, b) in zip(one.nodes, other.nodes) { if let difference = difference(a, b) { return difference } }
     if one.nodes.count != other.nodes.count { return "there are \(one.nodes.count) operations, but \(other.nodes.count) there" }
-    for (a, b) in zip(one.outputs, other.outputs) where !isSame(a, b) { return "the output \(one[a].name) is another value there" }
+    for (a, b) in zip(one.outputs, other.outputs) where !isSame(a, b) {
+      return "the output \(one[a].name) is another value there"
+    }
     return nil
   }
 
@@ -47,11 +49,15 @@ public struct SameProgram {
     }
     if a.attributes.entries.count != b.attributes.entries.count { return "\(label) has other attributes there" }
     for (input, counterpart) in zip(a.inputs, b.inputs) where !isSame(input, counterpart) {
-      return "\(label) reads \(input.map { "\(one[$0].name) \(one[$0].type)" } ?? "nothing"), but "
-        + "\(counterpart.map { "\(other[$0].name) \(other[$0].type)" } ?? "nothing") there"
+      let (mine, its) = (words(input, one), words(counterpart, other))
+      return mine == its ? "\(mine) holds other numbers there" : "\(label) reads \(mine), but \(its) there"
     }
     for (output, counterpart) in zip(a.outputs, b.outputs) { if let output, let counterpart { match[output] = counterpart } }
     return nil
+  }
+
+  private func words(_ value: ValueID?, _ module: Module) -> String {
+    value.map { "\(module[$0].name) \(module[$0].type)" } ?? "nothing"
   }
 
   private static func isSame(_ a: Attributes.Entry, _ b: Attributes.Entry) -> Bool {

@@ -168,7 +168,7 @@ public struct Proof: Sendable {
   }
 
   /// max |a − b| / max(10⁻⁶, least, max |a|); what is infinite or no number must be so in both, else NaN.
-  static func relativeError(_ want: Tensor, _ have: Tensor, least: Double = 0) -> Double {
+  public static func relativeError(_ want: Tensor, _ have: Tensor, least: Double = 0) -> Double {
     let quick = want.withFloats { want in have.withFloats { have in extremes(want, have) } ?? nil } ?? nil
     guard let (largest, worst) = quick ?? extremes(want.reals, have.reals) else { return .nan }
     return worst / max(1e-6, least, largest)

@@ -2,6 +2,14 @@ import Formats
 import Graph
 import Passes
 
+/// What groups have in common that one number of config.json stands for.
+private struct GroupSize: Hashable {
+  let kind: GroupKind
+  let extent: Int
+
+  init(_ group: Group) { (kind, extent) = (group.kind, group.extent) }
+}
+
 /// `config.json` of a smaller model, and what its tensors are called when layers before them are gone.
 ///
 /// Sizes follow from what the plan keeps. Whether the file then says all there is to say is not judged here: the model that it describes is
@@ -20,8 +28,9 @@ struct SmallerConfiguration {
     configuration = original
     modelType = original["model_type"]?.text ?? ""
     keys = SizeKeys(modelType: modelType)
-    try setSizes(solution, plan)
-    try dropLayers(names: names, before: before)
+    let prefix = original[keys.layers]?.int.flatMap { Self.layerPrefix(before, count: $0) }
+    try setSizes(solution, plan, layers: prefix)
+    if let prefix { try dropLayers(names: names, prefix) }
   }
 
   /// What a tensor of the original is called in the smaller model.
@@ -42,7 +51,7 @@ struct SmallerConfiguration {
 
   // MARK: Sizes
 
-  private mutating func setSizes(_ solution: Solution, _ plan: Plan) throws(Diagnostic) {
+  private mutating func setSizes(_ solution: Solution, _ plan: Plan, layers prefix: String?) throws(Diagnostic) {
     guard !plan.prunedGroups.isEmpty else { return }
     let old = configuration
     func number(_ key: String?) -> Int? { key.flatMap { old[$0]?.int } }
@@ -58,14 +67,19 @@ struct SmallerConfiguration {
         throw cannotSay("\(group.name) keeps \(count) of \(group.extent) \(group.kind.rawValue)")
       }
       if let known = changed[key], known.count != count {
-        throw cannotSay("\(known.group) keeps \(known.count), but \(group.name) keeps \(count), and \(key) is one number for all layers")
+        throw cannotSay(
+          "\(known.group) keeps \(known.count), but \(group.name) keeps \(count), and \(key) is one number for all layers")
       }
       changed[key] = (count, group.name)
     }
-    // Where one of several alike is pruned, the others must be too: building the model from the new file shows that.
-    for index in solution.groups.indices {
-      guard let kept = plan.kept[index]?.count else { continue }
-      let group = solution.groups[index]
+    /// True for groups that layers carry: there the numbers of config.json hold for all alike.
+    func isOfLayer(_ group: Group) -> Bool {
+      prefix.map { prefix in group.occurrences.contains { solution.module[$0.value].name.hasPrefix(prefix) } } ?? false
+    }
+    let alike = Set(plan.prunedGroups.map { GroupSize(solution.groups[$0]) })
+    for (index, group) in solution.groups.enumerated() {
+      guard plan.kept[index] != nil || (isOfLayer(group) && alike.contains(GroupSize(group))) else { continue }
+      let kept = plan.kept[index]?.count ?? group.extent
       switch group.kind {
       case .width where group.extent == width: try set(keys.width, kept, group)
       case .hidden, .channels:
@@ -74,8 +88,8 @@ struct SmallerConfiguration {
       case .heads where group.extent == groups:
         try set("\(keys.groups ?? keys.heads)", kept, group)
         counts.groups = kept
-      case .queries where group.extent == counts.queries:
-        try set("\(keys.heads)", kept, group)
+      case .queries where group.extent == heads / max(1, groups):
+        try set("\(keys.heads) by group", kept, group)
         counts.queries = kept
       case .headDims where group.extent == headDims: try set(keys.headDims, kept, group)
       case .headDims where group.extent * 2 == headDims: try set(keys.headDims, 2 * kept, group)
@@ -84,6 +98,7 @@ struct SmallerConfiguration {
         throw cannotSay("\(group.name) keeps \(kept) of \(group.extent) \(group.kind.rawValue)")
       }
     }
+    changed["\(keys.heads) by group"] = nil
     for (key, value) in changed.sorted(by: { $0.key < $1.key }) { configuration[key] = .int(value.count) }
     configuration[keys.heads] = .int(counts.groups * counts.queries)
     if let key = keys.groups { configuration[key] = .int(counts.groups) }
@@ -94,8 +109,8 @@ struct SmallerConfiguration {
 
   // MARK: Layers
 
-  private mutating func dropLayers(names: [String], before: [String]) throws(Diagnostic) {
-    guard let count = configuration[keys.layers]?.int, let prefix = Self.layerPrefix(before, count: count) else { return }
+  private mutating func dropLayers(names: [String], _ prefix: String) throws(Diagnostic) {
+    guard let count = configuration[keys.layers]?.int else { return }
     let left = Set(names.compactMap { Self.layer(of: $0, prefix) }).sorted()
     guard left.count < count else { return }
     if left.isEmpty { throw cannotSay("no layer is left") }
@@ -132,7 +147,8 @@ struct SmallerConfiguration {
   func cannotSay(_ what: String) -> Diagnostic {
     Diagnostic(
       .refused,
-      "config.json of a \(modelType) cannot say this result: \(what). Write .onnx or .ir instead (-o NAME.onnx), or prune other kinds (--kinds)")
+      "config.json of a \(modelType) cannot say this result: \(what). Write .onnx or .ir instead (-o NAME.onnx), or prune other kinds (--kinds)"
+    )
   }
 
   /// Kinds that `config.json` can never say for a model type by themselves, with the reason.
