@@ -141,6 +141,139 @@ def gemma():
     causal("gemma", GemmaForCausalLM, GemmaConfig(**(SMALL | dict(num_key_value_heads=1, head_dim=16))))
 
 
+@fixture
+def mixtral():
+    from transformers import MixtralConfig, MixtralForCausalLM
+    causal("mixtral", MixtralForCausalLM, MixtralConfig(**(SMALL | dict(intermediate_size=24)), num_local_experts=3))
+
+
+@fixture
+def qwen3_moe():
+    from transformers import Qwen3MoeConfig, Qwen3MoeForCausalLM
+    causal("qwen3_moe", Qwen3MoeForCausalLM, Qwen3MoeConfig(
+        **SMALL, head_dim=8, num_experts=4, num_experts_per_tok=2, moe_intermediate_size=24, norm_topk_prob=True, mlp_only_layers=[0]))
+
+
+@fixture
+def gpt2():
+    from transformers import GPT2Config, GPT2LMHeadModel
+    causal("gpt2", GPT2LMHeadModel, GPT2Config(vocab_size=64, n_positions=32, n_embd=32, n_layer=2, n_head=4, bos_token_id=1,
+                                               eos_token_id=2))
+
+
+@fixture
+def bert():
+    from transformers import BertConfig, BertModel
+    config = BertConfig(vocab_size=64, hidden_size=32, num_hidden_layers=2, num_attention_heads=4, intermediate_size=48,
+                        max_position_embeddings=32, attn_implementation="eager")
+    model = shake(BertModel(config))
+    ids = tokens(64)
+    mask = torch.ones_like(ids)
+    mask[1, -3:] = 0
+    kinds = (torch.arange(ids.shape[1]) > 4).long().expand_as(ids).contiguous()
+    with torch.no_grad():
+        result = model(input_ids=ids, attention_mask=mask, token_type_ids=kinds)
+    write("bert", save_with_transformers("bert", model), None,
+          {"input_ids": ids, "attention_mask": mask, "token_type_ids": kinds},
+          {"last_hidden_state": result.last_hidden_state, "pooler_output": result.pooler_output})
+
+
+def vision(name, architecture, output, size, **arguments):
+    import timm
+    from timm.layers import SwiGLUPacked, set_fused_attn
+    set_fused_attn(False)
+    given = dict(arguments)
+    if given.get("mlp_layer") == "SwiGLUPacked":
+        given |= dict(mlp_layer=SwiGLUPacked, act_layer=torch.nn.SiLU)
+    model = shake(timm.create_model(architecture, img_size=size, **given))
+    x = image(size)
+    with torch.no_grad():
+        y = model(x)
+    config = {"architecture": architecture, "model_args": {"img_size": size, **arguments}}
+    write(name, config, model.state_dict(), {"x": x}, {output: y})
+
+
+@fixture
+def vit():
+    vision("vit", "vit_tiny_patch16_224", "logits", 32, patch_size=8, embed_dim=48, depth=2, num_heads=3, mlp_ratio=3, num_classes=10)
+
+
+@fixture
+def dino():
+    vision("dino", "vit_small_patch16_224.dino", "features", 32, patch_size=8, embed_dim=40, depth=2, num_heads=4)
+
+
+@fixture
+def dinov2():
+    vision("dinov2", "vit_small_patch14_dinov2", "features", 28, patch_size=7, embed_dim=40, depth=2, num_heads=4)
+
+
+@fixture
+def dinov2_registers():
+    vision("dinov2_registers", "vit_small_patch14_reg4_dinov2", "logits", 28, patch_size=7, embed_dim=48, depth=2, num_heads=4,
+           num_classes=10, mlp_ratio=2.66667 * 2, mlp_layer="SwiGLUPacked")
+
+
+class NarrowResNet:
+    """torchvision's ResNet, every width divided by 16."""
+
+    def __new__(cls, block, layers):
+        import torchvision.models.resnet as source
+
+        class Narrow(source.ResNet):
+            def _make_layer(self, block, planes, blocks, stride=1, dilate=False):
+                if planes == 64:
+                    self.inplanes = 4
+                    self.conv1 = torch.nn.Conv2d(3, 4, 7, 2, 3, bias=False)
+                    self.bn1 = torch.nn.BatchNorm2d(4)
+                return super()._make_layer(block, planes // 16, blocks, stride, dilate)
+
+        model = Narrow(block, layers, num_classes=10)
+        model.fc = torch.nn.Linear(32 * block.expansion, 10)
+        return model
+
+
+def resnet(name, block, architecture):
+    import torchvision.models.resnet as source
+    layers = [1, 2, 1, 1]
+    model = shake(NarrowResNet(getattr(source, block), layers))
+    x = image(40)
+    with torch.no_grad():
+        y = model(x)
+    config = {"architecture": architecture, "num_classes": 10, "model_args": {"layers": layers, "width": 4}}
+    write(name, config, model.state_dict(), {"x": x}, {"logits": y})
+
+
+@fixture
+def resnet18():
+    resnet("resnet18", "BasicBlock", "resnet18")
+
+
+@fixture
+def resnet50():
+    resnet("resnet50", "Bottleneck", "resnet50")
+
+
+@fixture
+def lenet():
+    class LeNet(torch.nn.Module):
+        def __init__(self):
+            super().__init__()
+            self.conv1, self.conv2 = torch.nn.Conv2d(1, 6, 3), torch.nn.Conv2d(6, 16, 3)
+            self.fc1, self.fc2, self.fc3 = torch.nn.Linear(400, 120), torch.nn.Linear(120, 84), torch.nn.Linear(84, 10)
+
+        def forward(self, x):
+            x = torch.max_pool2d(torch.relu(self.conv1(x)), 2)
+            x = torch.max_pool2d(torch.relu(self.conv2(x)), 2).flatten(1)
+            return self.fc3(torch.relu(self.fc2(torch.relu(self.fc1(x)))))
+
+    model = shake(LeNet())
+    x = image(28)[:, :1].contiguous()
+    with torch.no_grad():
+        y = model(x)
+    write("lenet", {"architecture": "lenet"}, model.state_dict(), {"x": x}, {"logits": y})
+
+
 if __name__ == "__main__":
     names = sys.argv[1:] or list(FIXTURES)
     for name in names:

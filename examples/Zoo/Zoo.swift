@@ -54,7 +54,8 @@ private func imageModel(_ architecture: String, _ configuration: Configuration) 
 
 /// Values of `model_type` that the zoo knows.
 enum ModelKind: String, CaseIterable {
-  case bert, gpt2, llama, mistral, qwen2, qwen3, gemma
+  case bert, gpt2, llama, mistral, qwen2, qwen3, gemma, mixtral
+  case qwen3Moe = "qwen3_moe"
 
   /// Classes of transformers whose checkpoints have the names that the model gives its parameters.
   var architectures: [String] {
@@ -66,6 +67,8 @@ enum ModelKind: String, CaseIterable {
     case .qwen2: ["Qwen2ForCausalLM"]
     case .qwen3: ["Qwen3ForCausalLM"]
     case .gemma: ["GemmaForCausalLM"]
+    case .mixtral: ["MixtralForCausalLM"]
+    case .qwen3Moe: ["Qwen3MoeForCausalLM"]
     }
   }
 
@@ -78,6 +81,8 @@ enum ModelKind: String, CaseIterable {
     case .qwen2: CausalLanguageModel(try CausalConfiguration(configuration, .qwen2))
     case .qwen3: CausalLanguageModel(try CausalConfiguration(configuration, .qwen3))
     case .gemma: CausalLanguageModel(try CausalConfiguration(configuration, .gemma))
+    case .mixtral: CausalLanguageModel(try CausalConfiguration(configuration, .mixtral))
+    case .qwen3Moe: CausalLanguageModel(try CausalConfiguration(configuration, .qwen3Moe))
     }
   }
 }
