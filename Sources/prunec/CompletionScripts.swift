@@ -1,3 +1,5 @@
+import Zoo
+
 /// Completion scripts for shells, made from the tables of verbs and options.
 enum CompletionScripts {
   /// The script for a shell.
@@ -50,6 +52,7 @@ enum CompletionScripts {
           return
         fi
         case $verb in
+          trace) mapfile -t COMPREPLY < <(compgen -f -W '\(models.map(\.name).joined(separator: " "))' -- "$current"); return ;;
           completions) mapfile -t COMPREPLY < <(compgen -W '\(Shell.allCases.map(\.rawValue).joined(separator: " "))' -- "$current"); return ;;
           help) mapfile -t COMPREPLY < <(compgen -W '\(verbs.joined(separator: " "))' -- "$current"); return ;;
         esac
@@ -91,6 +94,7 @@ enum CompletionScripts {
         case .model: lines.append("':model:_files'")
         case .smaller: lines.append("':smaller:_files'")
         case .tensor: lines.append("':tensor:'")
+        case .traced: lines.append("':model:(\(models.map(\.name).joined(separator: " ")))'")
         case .shell: lines.append("':shell:(\(Shell.allCases.map(\.rawValue).joined(separator: " ")))'")
         case .verb: lines.append("':verb:(\(Verb.allCases.map(\.rawValue).joined(separator: " ")))'")
         }

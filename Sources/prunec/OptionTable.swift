@@ -9,6 +9,7 @@ enum Option: CaseIterable, Sendable, Hashable {
   case plan, apply, strict, dryRun
   case inputs, outputs, dimension, seed, threads, profile, maxIterations, versus
   case check, noCheck, tolerance
+  case weights, list
   case json, quiet, timing, printAfter, stopAfterEdit
   case help, version
 
@@ -69,6 +70,8 @@ enum Option: CaseIterable, Sendable, Hashable {
     case .versus: OptionEntry("--vs", [], .file("OTHER"), "time another model in turns with this one, and compare")
     case .maxIterations:
       OptionEntry("--max-iterations", [], .text("N"), "turns after which a loop of the model is given up (1000000)")
+    case .weights: OptionEntry("--weights", [], .file("W.safetensors"), "the numbers of the parameters, instead of random ones")
+    case .list: OptionEntry("--list", [], .none, "name all models, with a line each")
     case .json: OptionEntry("--json", [], .none, "report as JSON on standard output")
     case .quiet: OptionEntry("--quiet", ["-q"], .none, "no progress and no summary: errors, and what was asked for")
     case .timing: OptionEntry("--timing", [], .none, "say on standard error how long each pass took")
@@ -92,6 +95,7 @@ enum Option: CaseIterable, Sendable, Hashable {
       return OptionEntry(
         "--dim", [], .text("NAME=N"), isList: true, "length of a symbolic extent, for inputs made up (some are tried)")
     }
+    if self == .seed, verb == .trace { return OptionEntry("--seed", [], .text("N"), "seed of random weights (0)") }
     if self == .seed, verb != .compile {
       return OptionEntry("--seed", [], .text("N"), "seed of inputs made up, and of what the model draws at random (0)")
     }
@@ -101,8 +105,9 @@ enum Option: CaseIterable, Sendable, Hashable {
   /// Verbs that take the option.
   var verbs: [Verb] {
     switch self {
-    case .output: [.compile, .dot, .convert]
-    case .seed: [.compile, .run, .bench, .verify]
+    case .output: [.compile, .dot, .convert, .trace]
+    case .weights, .list: [.trace]
+    case .seed: [.compile, .run, .bench, .verify, .trace]
     case .plan: [.compile, .verify]
     case .inputs, .threads: [.compile, .run, .bench, .verify]
     case .dimension: [.run, .bench, .verify]
@@ -117,7 +122,7 @@ enum Option: CaseIterable, Sendable, Hashable {
       [.compile]
     case .printAfter: [.compile, .run]
     case .json: [.compile, .groups, .explain, .verifyDimensions, .bench, .verify]
-    case .quiet: [.compile, .groups, .explain, .dot, .print, .verifyDimensions, .run, .bench, .verify, .convert]
+    case .quiet: [.compile, .groups, .explain, .dot, .print, .verifyDimensions, .run, .bench, .verify, .convert, .trace]
     case .timing: [.compile]
     case .help: Verb.allCases
     case .version: []
@@ -130,9 +135,9 @@ enum Option: CaseIterable, Sendable, Hashable {
     case .plan where verb == .verify, .seed where verb != .compile: .running
     case .ratio, .maxRatio, .keepParams, .keepFlops, .roundTo, .minKeep, .uniform: .howMuch
     case .scope, .criterion, .seed, .only, .ignore, .kinds: .what
-    case .output, .plan, .apply, .strict, .dryRun: .files
+    case .output, .plan, .apply, .strict, .dryRun, .weights: .files
     case .inputs, .outputs, .dimension, .threads, .profile, .maxIterations, .versus, .check, .noCheck, .tolerance: .running
-    case .json, .quiet, .timing, .printAfter, .stopAfterEdit, .help, .version: .report
+    case .json, .quiet, .timing, .list, .printAfter, .stopAfterEdit, .help, .version: .report
     }
   }
 

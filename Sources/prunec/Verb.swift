@@ -2,7 +2,7 @@
 enum Verb: String, CaseIterable, Sendable {
   case compile, groups, explain, dot, print
   case verifyDimensions = "verify-dimensions"
-  case run, bench, verify, convert, completions, help
+  case run, bench, verify, convert, trace, completions, help
 
   /// What it does, in one line.
   var summary: String {
@@ -17,6 +17,7 @@ enum Verb: String, CaseIterable, Sendable {
     case .bench: "time the model, alone or beside another"
     case .verify: "run a smaller model beside its original, restricted to what the plan keeps, and compare"
     case .convert: "write the model in another format, nothing pruned"
+    case .trace: "make a model that is written in Swift, by name"
     case .completions: "print a completion script for a shell"
     case .help: "explain a verb"
     }
@@ -28,6 +29,7 @@ enum Verb: String, CaseIterable, Sendable {
     case .compile, .groups, .dot, .print, .verifyDimensions, .run, .bench, .convert: [.model]
     case .verify: [.model, .smaller]
     case .explain: [.model, .tensor]
+    case .trace: [.traced]
     case .completions: [.shell]
     case .help: [.verb]
     }
@@ -46,6 +48,7 @@ enum Verb: String, CaseIterable, Sendable {
     case .bench: "bench MODEL [--vs OTHER] [--threads N] [--json]"
     case .verify: "verify MODEL SMALLER --plan P.json [--inputs X.npz]"
     case .convert: "convert MODEL -o OTHER"
+    case .trace: "trace NAME|config.json [-o FILE] [--seed N | --weights FILE] | --list"
     case .completions: "completions bash|zsh|fish"
     case .help: "help [VERB]"
     }
@@ -105,6 +108,12 @@ enum Verb: String, CaseIterable, Sendable {
       .onnx to .ir and back. The .ir is a safetensors file: its tensors are the parameters, its metadata carries the program.
       What came from ONNX goes back to ONNX with every name, attribute and doc string it had.
       """
+    case .trace:
+      """
+      NAME is one of the models that --list names, in its published size; a config.json gives the sizes of a checkpoint. Weights are
+      random, or those of a safetensors file, which must hold every tensor of the model and no other. Without -o the program is
+      printed as text, without weights.
+      """
     case .completions:
       """
       bash: prunec completions bash > ~/.local/share/bash-completion/completions/prunec
@@ -145,6 +154,8 @@ enum Verb: String, CaseIterable, Sendable {
     case .verify:
       ("prunec verify vit.onnx small.onnx --plan plan.json", "proves that small.onnx is what plan.json makes of vit.onnx")
     case .convert: ("prunec convert vit.onnx -o vit.ir", "writes vit.onnx as one safetensors file")
+    case .trace:
+      ("prunec trace resnet18 -o resnet18.onnx", "writes ResNet-18 with random weights")
     case .completions: ("source <(prunec completions bash)", "completes verbs, options and files in this shell")
     case .help: ("prunec help explain", "says how to use explain")
     }
@@ -153,7 +164,7 @@ enum Verb: String, CaseIterable, Sendable {
 
 /// An argument that is no option.
 enum Operand: Sendable {
-  case model, smaller, tensor, shell, verb
+  case model, smaller, tensor, traced, shell, verb
 
   /// What usage lines call it.
   var placeholder: String {
@@ -161,6 +172,7 @@ enum Operand: Sendable {
     case .model: "MODEL"
     case .smaller: "SMALLER"
     case .tensor: "TENSOR[:AXIS]"
+    case .traced: "NAME"
     case .shell: "bash|zsh|fish"
     case .verb: "VERB"
     }

@@ -1,6 +1,6 @@
 import Tracing
 
-/// Sizes and habits of a decoder of the Llama family: Llama, Mistral, Qwen2, Qwen3, Gemma.
+/// Sizes and habits of a decoder of the Llama family: Llama, Mistral, Qwen2, Qwen3, Gemma, and those with experts.
 public struct CausalConfiguration: Sendable {
   /// Tokens in the vocabulary.
   public var vocabulary = 32_000
@@ -34,6 +34,18 @@ public struct CausalConfiguration: Sendable {
   public var normalisesHeads = false
   /// Norms scale by 1 + w, and embeddings by √width (Gemma).
   public var isGemma = false
+  /// Experts of a layer; 0 where all layers have one MLP.
+  public var experts = 0
+  /// Experts that a token meets.
+  public var expertsPerToken = 2
+  /// Width inside an expert.
+  public var expertHidden = 768
+  /// The shares of a token's experts add up to 1.
+  public var normalisesExperts = false
+  /// Layers that have one MLP although others have experts.
+  public var denseLayers: Set<Int> = []
+  /// Experts are called as in Mixtral.
+  public var isMixtral = false
   /// By layer, how far back a token sees; nil: all the way.
   public var windows: [Int?] = []
 
@@ -104,24 +116,31 @@ struct GatedMlp: Layer {
 /// One layer: x + attention(norm x), then x + mlp(norm x).
 struct CausalLayer: Layer {
   let attention: CausalAttention
-  let mlp: GatedMlp
+  let mlp: GatedMlp?
+  let experts: MixtureOfExperts?
+  let mixtral: MixtralExperts?
   let attentionNorm: RMSNorm
   let mlpNorm: RMSNorm
 
   static let names = [
     "attention": "self_attn", "attentionNorm": "input_layernorm", "mlpNorm": "post_attention_layernorm",
+    "experts": "mlp", "mixtral": "block_sparse_moe",
   ]
 
-  init(_ c: CausalConfiguration) {
+  init(_ c: CausalConfiguration, index: Int) {
+    let isDense = c.experts == 0 || c.denseLayers.contains(index)
     attention = CausalAttention(c)
-    mlp = GatedMlp(c.width, c.hidden, c.activation, bias: c.hasMlpBias)
+    mlp = isDense ? GatedMlp(c.width, c.hidden, c.activation, bias: c.hasMlpBias) : nil
+    experts = !isDense && !c.isMixtral ? MixtureOfExperts(c) : nil
+    mixtral = !isDense && c.isMixtral ? MixtralExperts(c) : nil
     attentionNorm = RMSNorm(c.width, epsilon: c.epsilon, offset: c.isGemma)
     mlpNorm = RMSNorm(c.width, epsilon: c.epsilon, offset: c.isGemma)
   }
 
   func callAsFunction(_ x: Tensor, _ rotation: Rotation, mask: Tensor) -> Tensor {
     let seen = x + attention(attentionNorm(x), rotation, mask: mask)
-    return seen + mlp(mlpNorm(seen))
+    let x = mlpNorm(seen)
+    return seen + (mlp?(x) ?? experts?(x) ?? mixtral?(x) ?? x)
   }
 }
 
@@ -142,7 +161,7 @@ public struct CausalLanguageModel: Layer {
   public init(_ configuration: CausalConfiguration) {
     let c = configuration
     embedding = Embedding(c.vocabulary, c.width, deviation: 0.02)
-    layers = (0..<c.layers).map { _ in CausalLayer(c) }
+    layers = (0..<c.layers).map { CausalLayer(c, index: $0) }
     norm = RMSNorm(c.width, epsilon: c.epsilon, offset: c.isGemma)
     head = c.isTied ? nil : Linear(c.width, c.vocabulary, bias: false)
     self.configuration = c
@@ -180,7 +199,8 @@ extension CausalLanguageModel: ZooModel {
 extension CausalConfiguration {
   /// Members of the family that a `config.json` may name.
   enum Family: String, CaseIterable {
-    case llama, mistral, qwen2, qwen3, gemma
+    case llama, mistral, qwen2, qwen3, gemma, mixtral
+    case qwen3Moe = "qwen3_moe"
   }
 
   /// Sizes as `config.json` gives them; what it leaves out is as transformers has it.
@@ -198,7 +218,7 @@ extension CausalConfiguration {
     isTied = try c.flag("tie_word_embeddings", default: family == .gemma)
     let usual: Int? =
       switch family {
-      case .llama, .mistral, .qwen2: nil
+      case .llama, .mistral, .qwen2, .mixtral, .qwen3Moe: nil
       case .qwen3: 128
       case .gemma: 256
       }
@@ -208,12 +228,12 @@ extension CausalConfiguration {
       heads % keyValueHeads == 0,
       "'num_attention_heads' is \(heads), which is no multiple of 'num_key_value_heads', \(keyValueHeads)")
     switch family {
-    case .llama, .qwen3:
+    case .llama, .qwen3, .qwen3Moe:
       hasAttentionBias = try c.flag("attention_bias", default: false)
       hasOutputBias = hasAttentionBias
       if family == .llama { hasMlpBias = try c.flag("mlp_bias", default: false) }
-      normalisesHeads = family == .qwen3
-    case .mistral: break
+      normalisesHeads = family != .llama
+    case .mistral, .mixtral: break
     case .qwen2: hasAttentionBias = true
     case .gemma:
       hasAttentionBias = try c.flag("attention_bias", default: false)
@@ -222,18 +242,41 @@ extension CausalConfiguration {
       if activation == .gelu { activation = .tanhGelu }
     }
     windows = try Self.windows(c, family, layers: layers)
+    try readExperts(c, family)
+  }
+
+  private mutating func readExperts(_ c: Configuration, _ family: Family) throws(Diagnostic) {
+    switch family {
+    case .llama, .mistral, .qwen2, .qwen3, .gemma: return
+    case .mixtral:
+      experts = try c.count("num_local_experts", default: 8)
+      expertsPerToken = try c.count("num_experts_per_tok", default: 2)
+      (expertHidden, normalisesExperts, isMixtral) = (hidden, true, true)
+    case .qwen3Moe:
+      // Newer versions of transformers write the one, files of the models' makers have the other.
+      experts = try c.count("num_experts", default: c.count("num_local_experts", default: 128, least: 0), least: 0)
+      expertsPerToken = try c.count("num_experts_per_tok", default: 8)
+      expertHidden = try c.count("moe_intermediate_size", default: 768)
+      normalisesExperts = try c.flag("norm_topk_prob", default: false)
+      let step = try c.count("decoder_sparse_step", default: 1)
+      let stated = try c.counts("mlp_only_layers")
+      denseLayers = Set((0..<layers).filter { ($0 + 1) % step != 0 }).union(stated ?? [])
+    }
+    try c.require(
+      experts == 0 || expertsPerToken <= experts, "'num_experts_per_tok' is \(expertsPerToken), of only \(experts) experts")
   }
 
   /// By layer, the sliding window.
   private static func windows(_ c: Configuration, _ family: Family, layers: Int) throws(Diagnostic) -> [Int?] {
     switch family {
     case .llama, .gemma: return []
-    case .mistral:
+    case .mistral, .mixtral:
       let window = try c.optionalCount("sliding_window")
       return Array(repeating: window, count: layers)
-    case .qwen2, .qwen3:
+    case .qwen2, .qwen3, .qwen3Moe:
       guard try c.flag("use_sliding_window", default: false) else { return [] }
       let window = try c.count("sliding_window", default: 4096)
+      if family == .qwen3Moe { return Array(repeating: window, count: layers) }
       if let kinds = try c.texts("layer_types") {
         try c.require(kinds.count == layers, "'layer_types' has \(kinds.count) entries for \(layers) layers")
         return kinds.map { $0 == "sliding_attention" ? window : nil }
@@ -245,7 +288,7 @@ extension CausalConfiguration {
 }
 
 extension CausalLanguageModel {
-  /// The model that a `config.json` of Llama, Mistral, Qwen2, Qwen3 or Gemma describes.
+  /// The model that a `config.json` of Llama, Mistral, Qwen2, Qwen3, Gemma, Mixtral or Qwen3-MoE describes.
   public static func make(from configuration: Configuration) throws(Diagnostic) -> CausalLanguageModel {
     var name = "llama"
     if let stated = try configuration.text("model_type") { name = stated }

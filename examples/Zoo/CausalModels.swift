@@ -40,6 +40,18 @@ let causalModels: [ZooEntry] = [
     (c.heads, c.keyValueHeads, c.headSize, c.isTied, c.isGemma, c.activation) = (8, 1, 256, true, true, .tanhGelu)
     return CausalLanguageModel(c)
   },
+  ZooEntry(name: "mixtral-8x7b", summary: "Mixtral: 47 billion parameters, of which a token meets 2 of 8 experts") {
+    var c = CausalConfiguration()
+    (c.hidden, c.expertHidden, c.keyValueHeads, c.epsilon) = (14_336, 14_336, 8, 1e-5)
+    (c.experts, c.normalisesExperts, c.isMixtral) = (8, true, true)
+    c.rotary = RotaryEmbedding(theta: 1_000_000)
+    return CausalLanguageModel(c)
+  },
+  ZooEntry(name: "qwen3-30b-a3b", summary: "Qwen3-MoE: 30 billion parameters, of which a token meets 8 of 128 experts") {
+    var c = qwen3(width: 2048, hidden: 6144, layers: 48, heads: 32)
+    (c.keyValueHeads, c.isTied, c.experts, c.expertsPerToken, c.normalisesExperts) = (4, false, 128, 8, true)
+    return CausalLanguageModel(c)
+  },
 ]
 
 private func qwen3(width: Int, hidden: Int, layers: Int, heads: Int) -> CausalConfiguration {

@@ -6,7 +6,8 @@ import Graph
 /// Parameters are named by the properties that lead to them, as PyTorch names them: `layers.0.attention.output.weight`. `names` says
 /// what a property is called where Swift's own name will not do.
 public protocol Layer: Sendable {
-  /// By Swift property, the name in a checkpoint: `["queries": "q_proj"]`. It may hold dots; "" leaves the property out of the path.
+  /// By Swift property, the name in a checkpoint: `["queries": "q_proj"]`. It may hold dots; "" leaves the property out of the path. A
+  /// parameter called `experts.*.weight` is stored as one tensor per index of its first axis.
   static var names: [String: String] { get }
   /// Names of tensors that checkpoints hold at this layer although the model does not read them, such as `num_batches_tracked`.
   static var ignored: [String] { get }
@@ -21,10 +22,17 @@ extension Layer {
 
 /// A parameter with the name that its model gives it.
 public struct NamedParameter: Sendable {
-  /// The path of properties: `layers.0.attention.output.weight`.
+  /// The path of properties: `layers.0.attention.output.weight`. A `*` stands for the index of the first axis: the parameter is a stack
+  /// of that many stored tensors, `experts.0.weight`, `experts.1.weight` and so on.
   public let name: String
   /// The parameter.
   public let parameter: Parameter
+
+  /// True where one stored tensor holds it, false for a stack.
+  public var isWhole: Bool { !name.contains("*") }
+
+  /// The name of the stored tensor for an index of the first axis.
+  public func storedName(_ index: Int) -> String { name.replacing("*", with: "\(index)") }
 }
 
 /// The parameters of a model, found by walking its properties.

@@ -40,6 +40,8 @@ final class TraceBuilder: Sendable {
     var parameterOf: [ValueID: Int] = [:]
     /// Path of the layer, by value; nil for constants, which belong to whoever reads them.
     var paths: [String?] = []
+    /// Constants that the tracer itself put there.
+    var constants: Set<ValueID> = []
     var names: Set<String> = []
     var suffixes: [String: Int] = [:]
     /// A value and axis that has an extent, for extents that only running the model tells.
@@ -121,6 +123,7 @@ final class TraceBuilder: Sendable {
     let type = TensorType(content.element, content.shape.map { Extent($0) })
     return state.withLock { state in
       let value = Self.add(name ?? Self.free("constant", &state), type, path: path, to: &state)
+      if name == nil { state.constants.insert(value) }
       state.parameterOf[value] = state.module.parameters.count
       state.module.parameters.append(Graph.Parameter(value: value, content: content))
       // Large floats take no part in shape arithmetic.
@@ -216,7 +219,7 @@ final class TraceBuilder: Sendable {
     let name = free(path.isEmpty ? operation.textName : "\(path)/\(operation.textName)", &state)
     // Constants without a place of their own go where they are first read.
     for case let input? in inputs where state.parameterOf[input] != nil && state.paths[input.index] == nil {
-      guard state.module[input].name.hasPrefix("constant") else { continue }
+      guard state.constants.contains(input) else { continue }
       state.names.remove(state.module[input].name)
       let own = free("\(name)_constant", &state)
       state.names.insert(own)
@@ -321,10 +324,10 @@ final class TraceBuilder: Sendable {
 
   /// The module, with every type inferred once more from inputs and parameters alone; throws the first failure of the trace.
   func finished() throws(Diagnostic) -> Module {
-    var (module, failure) = state.withLock { ($0.module, $0.failure) }
+    var (module, failure, constants) = state.withLock { ($0.module, $0.failure, $0.constants) }
     if let failure { throw failure }
     if module.outputs.isEmpty { throw Diagnostic(.invalid, "the trace of \(module.name) has no output: call output(\"name\", tensor)") }
-    module = Self.withoutUnread(module)
+    module = Self.withoutUnread(module, constants)
     let types = try TypeInference.run(module).types
     for index in module.values.indices { module.values[index].type = types[index] }
     if let fault = Verifier.check(module).first { throw fault }
@@ -332,7 +335,7 @@ final class TraceBuilder: Sendable {
   }
 
   /// Constants that nobody reads and nodes that no output needs are left out; parameters and inputs stay.
-  private static func withoutUnread(_ module: Module) -> Module {
+  private static func withoutUnread(_ module: Module, _ constants: Set<ValueID>) -> Module {
     var module = module
     var isNeeded = [Bool](repeating: false, count: module.values.count)
     for output in module.outputs { isNeeded[output.index] = true }
@@ -343,17 +346,9 @@ final class TraceBuilder: Sendable {
     }
     module.nodes = kept.reversed()
     for index in module.nodes.indices { module.nodes[index].position = index }
-    module.parameters = module.parameters.filter { isNeeded[$0.value.index] || !$0.isTraceConstant(in: module) }
+    module.parameters = module.parameters.filter { isNeeded[$0.value.index] || !constants.contains($0.value) }
     module.removeUndefinedValues()
     return module
-  }
-}
-
-extension Graph.Parameter {
-  /// True for numbers that the tracer itself put there.
-  fileprivate func isTraceConstant(in module: Module) -> Bool {
-    let name = module[value].name
-    return name.hasPrefix("constant") || name.contains("_constant")
   }
 }
 

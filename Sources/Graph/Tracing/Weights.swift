@@ -24,10 +24,7 @@ struct WeightLoader {
   static func contents(_ walk: ParameterWalk, _ weights: Weights, model: String) throws(Diagnostic) -> [TensorContent] {
     try checkSizes(walk, model)
     switch weights {
-    case .absent:
-      return walk.parameters.map {
-        TensorContent(TensorData([] as [UInt8]), element: $0.parameter.element, shape: $0.parameter.shape)
-      }
+    case .absent: return walk.parameters.map { missingContent($0.parameter) }
     case .random(let seed): return walk.parameters.map { random($0, seed) }
     case .stored(let names, let content): return try stored(walk, names, content, model)
     }
@@ -54,27 +51,61 @@ struct WeightLoader {
     var other: [String] = []
     for named in walk.parameters {
       let parameter = named.parameter
-      guard let found = content(named.name) else {
-        missing.append("\(named.name) \(parameter.shape)")
-        continue
+      let (names, shape) = parts(of: named)
+      var found: [TensorContent] = []
+      for name in names {
+        guard let part = content(name) else {
+          missing.append("\(name) \(shape)")
+          continue
+        }
+        let isFit = part.element == parameter.element || (part.element.isFloat && parameter.element.isFloat)
+        if part.shape != shape {
+          let hint = part.shape.count > 1 && part.shape == shape.reversed() ? ", transposed" : ""
+          other.append("\(name) is \(part.shape) where the model has \(shape)\(hint)")
+        } else if !isFit || part.element != (found.first?.element ?? part.element) {
+          other.append("\(name) is \(part.element.rawValue) where the model has \((found.first?.element ?? parameter.element).rawValue)")
+        }
+        found.append(part)
       }
-      let isFit = found.element == parameter.element || (found.element.isFloat && parameter.element.isFloat)
-      if found.shape != parameter.shape {
-        let hint = found.shape.count > 1 && found.shape == parameter.shape.reversed() ? ", transposed" : ""
-        other.append("\(named.name) is \(found.shape) where the model has \(parameter.shape)\(hint)")
-      } else if !isFit {
-        other.append("\(named.name) is \(found.element.rawValue) where the model has \(parameter.element.rawValue)")
-      }
-      contents.append(found)
+      contents.append(names.count == 1 && named.isWhole ? found.first ?? missingContent(parameter) : stacked(found, parameter))
     }
-    let known = Set(walk.parameters.map(\.name)).union(walk.ignored)
+    let known = Set(walk.parameters.flatMap { parts(of: $0).names }).union(walk.ignored)
     let extra = names.filter { !known.contains($0) }
     if missing.isEmpty, extra.isEmpty, other.isEmpty { return contents }
-    var parts: [String] = []
-    if !missing.isEmpty { parts.append("\(missing.count) missing: \(missing.joined(separator: ", "))") }
-    if !extra.isEmpty { parts.append("\(extra.count) that the model does not have: \(extra.joined(separator: ", "))") }
-    if !other.isEmpty { parts.append("\(other.count) that do not fit: \(other.joined(separator: ", "))") }
-    throw Diagnostic(.invalid, "the weights are not those of \(model): \(parts.joined(separator: "; "))")
+    var lists: [String] = []
+    if !missing.isEmpty { lists.append("\(missing.count) missing: \(missing.joined(separator: ", "))") }
+    if !extra.isEmpty { lists.append("\(extra.count) that the model does not have: \(extra.joined(separator: ", "))") }
+    if !other.isEmpty { lists.append("\(other.count) that do not fit: \(other.joined(separator: ", "))") }
+    throw Diagnostic(.invalid, "the weights are not those of \(model): \(lists.joined(separator: "; "))")
+  }
+
+  private static func missingContent(_ parameter: Parameter) -> TensorContent {
+    TensorContent(TensorData([] as [UInt8]), element: parameter.element, shape: parameter.shape)
+  }
+
+  /// The stored tensors of a parameter and their shape: one of its own name, or one per index of its first axis.
+  private static func parts(of named: NamedParameter) -> (names: [String], shape: [Int]) {
+    let shape = named.parameter.shape
+    guard !named.isWhole, let count = shape.first else { return ([named.name], shape) }
+    return ((0..<count).map { named.storedName($0) }, Array(shape.dropFirst()))
+  }
+
+  /// Tensors one after the other, where there are as many as the parameter's first axis says.
+  private static func stacked(_ parts: [TensorContent], _ parameter: Parameter) -> TensorContent {
+    let bytes = parts.reduce(0) { $0 + $1.byteCount }
+    guard let element = parts.first?.element, parts.count == parameter.shape.first,
+      element.byteCount(of: Graph.Tensor.count(parameter.shape) ?? -1) == bytes
+    else { return missingContent(parameter) }
+    let data = TensorData(count: bytes) { target in
+      var at = 0
+      for part in parts {
+        part.write { piece in
+          UnsafeMutableRawBufferPointer(rebasing: target[at..<at + piece.count]).copyMemory(from: piece)
+          at += piece.count
+        }
+      }
+    }
+    return TensorContent(data, element: element, shape: parameter.shape)
   }
 
   private static func random(_ named: NamedParameter, _ seed: UInt64) -> TensorContent {
