@@ -6,6 +6,8 @@ public struct Compilation: Sendable {
   public var module: Module
   /// Blocks that were dropped, where that was asked for; `depth.blocks.module` is the module before.
   public var depth: Depth?
+  /// The module without those blocks, and otherwise as it was.
+  public var remaining: Module?
   /// What the user asked for.
   public let options: CompileOptions
   /// Types and shape arithmetic of `module`, once inferred.
@@ -64,20 +66,21 @@ public enum Pipeline {
   public static let solve: [Pass] = [privateCopies, inferTypes, solveAxes]
 
   /// First, so that groups are those of what is left, and copies of shared constants are made for its uses alone.
-  static let dropBlocks = Pass(name: "drop-blocks", summary: "take the residual blocks out that are to go") {
+  public static let dropBlocks = Pass(name: "drop-blocks", summary: "take the residual blocks out that are to go") {
     (compilation: inout Compilation) throws(Diagnostic) in
     let options = compilation.options
     guard options.depth.isActive || !(options.plan?.blocks.isEmpty ?? true) else { return }
-    var module = compilation.module
-    module.takeTypes(try TypeInference.run(module, declared: VerifyDimensions.declared(in: module)))
+    let found = try ResidualBlocks(inferring: compilation.module)
     let depth =
       if let plan = options.plan {
-        try Depth(module, plan: plan)
+        try Depth(found, plan: plan)
       } else {
-        try Depth(module, options: options.depth, seed: options.seed)
+        try Depth(found, options: options.depth, seed: options.seed)
       }
+    let remaining = BlockDropper.run(depth.blocks, dropping: depth.dropped.map(\.id))
     compilation.depth = depth
-    compilation.module = BlockDropper.run(depth.blocks, dropping: depth.dropped.map(\.id))
+    compilation.remaining = remaining
+    compilation.module = remaining
   }
 
   /// Before solving, so that constants which merely happen to be equal do not tie what uses them.

@@ -35,3 +35,12 @@ extension Compilation {
     return choice
   }
 }
+
+extension ResidualBlocks {
+  /// Finds the blocks of a module, by types that are inferred.
+  public init(inferring module: Module) throws(Diagnostic) {
+    var module = module
+    module.takeTypes(try TypeInference.run(module, declared: VerifyDimensions.declared(in: module)))
+    self.init(of: module)
+  }
+}

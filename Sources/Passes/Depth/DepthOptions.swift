@@ -46,15 +46,17 @@ public struct Depth: Sendable {
   /// Worth of each whole layer, where it was asked for: `ResidualBlocks.units`, and how it was measured.
   public let scores: DepthScores?
 
-  /// Names of the parameters that went, in the order of the module.
-  public func parameters(lostBy smaller: Module) -> [String] {
-    let left = Set(smaller.parameters.map { smaller[$0.value].name })
-    return blocks.module.parameters.map { blocks.module[$0.value].name }.filter { !left.contains($0) }
+  /// The dropped blocks as a plan lists them.
+  public var entries: [PlanFile.DroppedBlock] {
+    let module = blocks.module
+    return dropped.map { block in
+      PlanFile.DroppedBlock(
+        sum: blocks.name(of: block), stream: module[block.stream].name, parameters: block.parameters.map { module[$0].name })
+    }
   }
 
   /// Adds whatever `dropped` says and the least useful units beyond it, as far as the options ask for.
-  init(_ module: Module, options: DepthOptions, seed: UInt64) throws(Diagnostic) {
-    let blocks = ResidualBlocks(of: module)
+  init(_ blocks: ResidualBlocks, options: DepthOptions, seed: UInt64) throws(Diagnostic) {
     var ids: [Int] = []
     for pattern in options.dropped { ids += try blocks.matching(pattern) }
     var scores: DepthScores?
@@ -84,8 +86,8 @@ public struct Depth: Sendable {
   }
 
   /// The blocks that a plan drops, by the names of their sums.
-  init(_ module: Module, plan: PlanFile) throws(Diagnostic) {
-    let blocks = ResidualBlocks(of: module)
+  init(_ blocks: ResidualBlocks, plan: PlanFile) throws(Diagnostic) {
+    let module = blocks.module
     var dropped: [Int] = []
     for entry in plan.blocks {
       guard let block = blocks.blocks.first(where: { blocks.name(of: $0) == entry.sum }) else {
