@@ -37,15 +37,17 @@ enum BlockDropper {
         .elementwise(.identity), inputs: [stream], outputs: [block.result], name: sum.name, position: sum.position)
       _ = editor.insert(copy, .after(block.sum), "keeps the name of the sum")
     }
-    removeServants(&editor, module, uses, outputs, sums: removed, branches: dropped.map(\.branch))
+    // Streams have the readers of the sums now.
+    let needed = outputs.union(streams.values)
+    removeServants(&editor, module, uses, needed, sums: removed, branches: dropped.map(\.branch))
     var result = editor.finished()
     result.removeUndefinedValues()
     return result
   }
 
-  /// Takes out what nothing reads any more, beginning with what the sums read.
+  /// Takes out what nothing reads any more, beginning with what the sums read. What is `needed` stays.
   private static func removeServants(
-    _ editor: inout GraphEditor, _ module: Module, _ uses: [[Module.Use]], _ outputs: Set<ValueID>, sums: Set<Int>,
+    _ editor: inout GraphEditor, _ module: Module, _ uses: [[Module.Use]], _ needed: Set<ValueID>, sums: Set<Int>,
     branches: [ValueID]
   ) {
     let producers = module.producers()
@@ -53,7 +55,7 @@ enum BlockDropper {
     var open = branches
     while let value = open.popLast() {
       func isUnread(_ value: ValueID) -> Bool {
-        !outputs.contains(value) && uses[value.index].allSatisfy { gone.contains($0.node) }
+        !needed.contains(value) && uses[value.index].allSatisfy { gone.contains($0.node) }
       }
       guard isUnread(value) else { continue }
       guard let index = producers[value.index] else {
