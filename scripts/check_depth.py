@@ -222,8 +222,10 @@ def main():
                 count, worst, faults = 0, 0.0, [str(e)]
         failed = failed or bool(faults)
         print(f"{'FAIL' if faults else 'ok':4} {os.path.basename(path):28} {count:3} comparisons, largest error {worst:.1e}")
-        for fault in faults:
+        for fault in faults[:20]:
             print("     " + fault)
+        if len(faults) > 20:
+            print(f"     and {len(faults) - 20} more")
     sys.exit(1 if failed else 0)
 
 

@@ -47,8 +47,9 @@ struct CompileReport {
     if let depth = compilation.depth { lines += DepthReport(depth.blocks).dropped(depth) + [""] }
     if plan.prunedGroups.isEmpty, compilation.depth == nil { lines += wrapped("Nothing is removed: \(whyNothing)", width: 110).map(console.warning) + [""] }
     if !summary.kinds.isEmpty, !isDepthAlone { lines += kindLines + [""] }
-    lines += sizeLines + [""]
-    lines += budgetLines
+    lines += sizeLines
+    let budget = budgetLines
+    if !budget.isEmpty { lines += [""] + budget }
     if let rounding { lines.append(rounding) }
     lines += ["", frozen.coverageLine]
     if let proofLine { lines += ["", proofLine] }
