@@ -58,8 +58,11 @@ public struct CompileSummary: Sendable {
     kinds = lines
     let full = solution.groups.map(\.extent)
     let model = SizeModel(solution: solution)
-    parameters = Change(before: Double(model.parameters(full)), after: Double(model.parameters(sizes)))
-    multiplyAdds = Change(before: model.multiplyAdds(full), after: model.multiplyAdds(sizes))
+    let original = compilation.depth?.blocks.module
+    parameters = Change(
+      before: Double(original?.parameterCount ?? model.parameters(full)), after: Double(model.parameters(sizes)))
+    multiplyAdds = Change(
+      before: original?.multiplyAdds ?? model.multiplyAdds(full), after: model.multiplyAdds(sizes))
     let pruned = plan.prunedGroups
     indices = Change(
       before: Double(pruned.reduce(0) { $0 + full[$1] }), after: Double(pruned.reduce(0) { $0 + sizes[$1] }))

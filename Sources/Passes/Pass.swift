@@ -4,6 +4,10 @@ import Graph
 public struct Compilation: Sendable {
   /// The graph as it stands.
   public var module: Module
+  /// Blocks that were dropped, where that was asked for; `depth.blocks.module` is the module before.
+  public var depth: Depth?
+  /// The module without those blocks, and otherwise as it was.
+  public var remaining: Module?
   /// What the user asked for.
   public let options: CompileOptions
   /// Types and shape arithmetic of `module`, once inferred.
@@ -24,6 +28,8 @@ public struct Compilation: Sendable {
 
 /// What a compile is asked to do.
 public struct CompileOptions: Sendable {
+  /// Which residual blocks go.
+  public var depth = DepthOptions()
   /// Which groups lose how much.
   public var choice = ChoiceOptions()
   /// What makes an index worth keeping.
@@ -54,10 +60,28 @@ public struct Pass: Sendable {
 /// The compiler: passes in order.
 public enum Pipeline {
   /// All passes of a compile. The order is forced: each needs what the one before it found.
-  public static let compile: [Pass] = solve + [score, choose, shrink, verify]
+  public static let compile: [Pass] = [dropBlocks] + solve + [score, choose, shrink, verify]
 
   /// The passes that find groups and leave the model as it is.
   public static let solve: [Pass] = [privateCopies, inferTypes, solveAxes]
+
+  /// First, so that groups are those of what is left, and copies of shared constants are made for its uses alone.
+  public static let dropBlocks = Pass(name: "drop-blocks", summary: "take the residual blocks out that are to go") {
+    (compilation: inout Compilation) throws(Diagnostic) in
+    let options = compilation.options
+    guard options.depth.isActive || !(options.plan?.blocks.isEmpty ?? true) else { return }
+    let found = try ResidualBlocks(inferring: compilation.module)
+    let depth =
+      if let plan = options.plan {
+        try Depth(found, plan: plan)
+      } else {
+        try Depth(found, options: options.depth, seed: options.seed)
+      }
+    let remaining = BlockDropper.run(depth.blocks, dropping: depth.dropped.map(\.id))
+    compilation.depth = depth
+    compilation.remaining = remaining
+    compilation.module = remaining
+  }
 
   /// Before solving, so that constants which merely happen to be equal do not tie what uses them.
   static let privateCopies = Pass(
@@ -96,7 +120,8 @@ public enum Pipeline {
     if let file = compilation.options.plan {
       compilation.plan = try file.plan(for: solution)
     } else if let scores = compilation.scores {
-      compilation.plan = Chooser(solution: solution, scores: scores, options: compilation.options.choice).plan()
+      let options = compilation.budgetForWhatIsLeft(solution)
+      compilation.plan = Chooser(solution: solution, scores: scores, options: options).plan()
     }
   }
 

@@ -44,10 +44,12 @@ struct CompileReport {
   /// The report's lines.
   var lines: [String] {
     var lines = [title, ""]
-    if plan.prunedGroups.isEmpty { lines += wrapped("Nothing is removed: \(whyNothing)", width: 110).map(console.warning) + [""] }
-    if !summary.kinds.isEmpty { lines += kindLines + [""] }
-    lines += sizeLines + [""]
-    lines += budgetLines
+    if let depth = compilation.depth { lines += DepthReport(depth.blocks).dropped(depth) + [""] }
+    if plan.prunedGroups.isEmpty, compilation.depth == nil { lines += wrapped("Nothing is removed: \(whyNothing)", width: 110).map(console.warning) + [""] }
+    if !summary.kinds.isEmpty, !isDepthAlone { lines += kindLines + [""] }
+    lines += sizeLines
+    let budget = budgetLines
+    if !budget.isEmpty { lines += [""] + budget }
     if let rounding { lines.append(rounding) }
     lines += ["", frozen.coverageLine]
     if let proofLine { lines += ["", proofLine] }
@@ -57,11 +59,14 @@ struct CompileReport {
     return lines
   }
 
+  /// Blocks go, and nothing else was asked for.
+  private var isDepthAlone: Bool { compilation.depth != nil && plan.prunedGroups.isEmpty }
+
   /// What came of running original and result side by side.
   private var proofLine: String? {
     switch outcome {
     case nil: nil
-    case .compared(let proof)?: proof.line
+    case .compared(let proof)?: proof.line(bypassing: compilation.depth != nil)
     case .impossible(let error)?:
       console.warning("Not proved: the models could not be run to compare them (\(Wording.name(error.description)))")
     }
@@ -137,6 +142,7 @@ struct CompileReport {
 
   private var budgetLines: [String] {
     if let plan = request.planInput { return ["Asked for: the plan \(Wording.name(plan))"] }
+    if isDepthAlone { return [] }
     switch request.choice.budget {
     case .ratio(let ratio):
       let own = request.choice.ratios.isEmpty ? "" : ", and \(Wording.plural(request.choice.ratios.count, "ratio")) by pattern"
@@ -171,6 +177,7 @@ struct CompileReport {
 
   private var next: String {
     let source = quoted(file.path)
+    if isDepthAlone { return "prunec groups \(source) --blocks   # what else could go" }
     if plan.prunedGroups.isEmpty { return "prunec groups \(source)" }
     if let entry = frozen.dearest, let axis = entry.axes.first, coverage.share < 0.98 || !coverage.givenUp.isEmpty {
       return "prunec explain \(source) \(quoted(names.axis(axis.value, axis.axis)))   # why that stays"
@@ -205,6 +212,7 @@ struct CompileReport {
       ("multiplyAdds", change(summary.multiplyAdds.before, summary.multiplyAdds.after)),
       ("bytes", .object([("before", .integer(file.byteCount)), ("after", written.map(Json.integer) ?? .null)])),
       ("indices", change(summary.indices.before, summary.indices.after)), ("kinds", .array(kinds)), ("pruned", .array(pruned)),
+      ("dropped", compilation.depth.map { DepthReport($0.blocks).json($0) } ?? .array([])),
       ("coverage", frozen.coverageJson), ("frozen", frozen.json),
       ("seconds", .object(timing.steps.map { ($0.name, .number($0.seconds)) } + [("total", .number(timing.total))])),
     ])

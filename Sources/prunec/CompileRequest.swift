@@ -9,6 +9,7 @@ struct CompileRequest {
   /// Where the smaller model goes; nil for a dry run without.
   let output: String?
   var choice = ChoiceOptions()
+  var depth = DepthOptions()
   var criterion = Criterion.l2
   var seed: UInt64 = 0
   /// Where the plan goes.
@@ -52,6 +53,9 @@ struct CompileRequest {
     editLimit = try invocation.number(.stopAfterEdit, least: 0)
     try Self.checkConflicts(invocation)
     choice = try Self.choice(invocation)
+    depth = try Self.depth(invocation)
+    // Who asks for blocks alone gets nothing else.
+    if depth.isActive, !Self.isBudgetGiven(invocation) { choice.budget = .ratio(0) }
     criterion = try invocation.word(.criterion, as: Criterion.self) ?? .l2
     if let text = invocation.text(.seed) {
       guard let number = UInt64(text) else {
@@ -74,6 +78,29 @@ struct CompileRequest {
     return [wanted]
   }
 
+  private static func isBudgetGiven(_ invocation: Invocation) -> Bool {
+    invocation.texts(.ratio).contains { !$0.contains("=") } || invocation.has(.keepParams) || invocation.has(.keepFlops)
+  }
+
+  private static func depth(_ invocation: Invocation) throws(Diagnostic) -> DepthOptions {
+    var depth = DepthOptions()
+    depth.dropped = try invocation.list(.dropBlocks)
+    if let text = invocation.text(.keepDepth) {
+      if let count = Int(text), count >= 1 {
+        depth.kept = .count(count)
+      } else if let share = Double(text), text.contains("."), share > 0, share <= 1 {
+        depth.kept = .share(share)
+      } else {
+        throw Diagnostic(
+          .usage, "--keep-depth \(text): a number of layers (12), or a share of them above 0 and up to 1 (0.75), is expected")
+      }
+    }
+    if invocation.has(.data), depth.kept == nil {
+      throw Diagnostic(.usage, "--data says which layers matter, so it needs --keep-depth; add that, or leave --data out")
+    }
+    return depth
+  }
+
   private static func checkConflicts(_ invocation: Invocation) throws(Diagnostic) {
     let isRatio = invocation.texts(.ratio).contains { !$0.contains("=") }
     let budgets = [
@@ -87,6 +114,7 @@ struct CompileRequest {
     guard invocation.has(.apply) else { return }
     let choosing: [Option] = [
       .ratio, .maxRatio, .keepParams, .keepFlops, .roundTo, .minKeep, .uniform, .scope, .criterion, .seed, .only, .ignore, .kinds,
+      .dropBlocks, .keepDepth, .data,
     ]
     if let other = choosing.first(where: invocation.has) {
       throw Diagnostic(

@@ -28,6 +28,10 @@ struct CompileVerb {
     timing.add("read")
     var options = CompileOptions()
     options.choice = choice(for: file)
+    options.depth = request.depth
+    options.depth.source = file.document?.model
+    options.depth.threads = try Threads.count(invocation)
+    if let path = invocation.text(.data) { options.depth.data = try ModelInputs.arrays(path, file) }
     options.criterion = request.criterion
     options.seed = request.seed
     options.editLimit = request.editLimit
@@ -41,8 +45,8 @@ struct CompileVerb {
         try look(at: compilation, after: pass, progress)
       }
     } catch {
-      // What is wrong with a plan is wrong in the plan's file.
-      let isPlan = compilation.solution != nil && compilation.plan == nil
+      // What is wrong with a plan is wrong in the plan's file: before blocks are dropped, or before indices are chosen.
+      let isPlan = compilation.solution != nil ? compilation.plan == nil : options.plan != nil && compilation.depth == nil
       throw error.inFile(isPlan ? request.planInput ?? request.model : request.model)
     }
     progress.report("comparing")
@@ -129,13 +133,14 @@ struct CompileVerb {
     guard let solution = compilation.solution, let plan = compilation.plan else { return nil }
     switch request.check {
     case .never: return nil
-    case .usually where plan.prunedGroups.isEmpty || file.byteCount > CheckMode.usualLimit: return nil
+    case .usually where plan.prunedGroups.isEmpty && compilation.depth == nil || file.byteCount > CheckMode.usualLimit: return nil
     case .usually, .always: break
     }
     let source = file.document?.model
-    let run = ProofRun(
+    var run = ProofRun(
       solution: solution, plan: plan, smaller: compilation.module, sources: (source, source),
       threads: try Threads.count(invocation))
+    run.drop = compilation.depth.flatMap { depth in compilation.remaining.map { (depth, $0) } }
     let outcome =
       if invocation.has(.inputs) {
         run.outcome(on: try ModelInputs.read(invocation, file, seed: request.seed))
@@ -195,7 +200,8 @@ struct CompileVerb {
     progress.report("writing \(path)")
     let survivors = Set(compilation.module.parameters.map { compilation.module[$0.value].name })
     let name = URL(fileURLWithPath: request.model).lastPathComponent
-    let text = PlanFile.text(plan: plan, solution: solution, survivors: survivors, file: name, digest: digest)
+    let text = PlanFile.text(
+      plan: plan, solution: solution, survivors: survivors, dropped: compilation.depth?.entries ?? [], file: name, digest: digest)
     let inputs = file.files + [request.planInput, request.output].compactMap { $0 }
     try AtomicFile.write(to: path, notOver: inputs) { try $0.write(Array(text.utf8)) }
   }

@@ -13,6 +13,10 @@ struct GroupsVerb {
 
   func run() throws(Diagnostic) {
     let path = try invocation.model()
+    if invocation.has(.blocks) { return try BlocksReport(invocation, console).run(path) }
+    if invocation.has(.data) {
+      throw Diagnostic(.usage, "--data says how far blocks turn the stream, so it needs --blocks; add that, or leave --data out")
+    }
     let model = try SolvedModel.read(path, console)
     let names = SolutionNames(model.solution)
     let frozen = FrozenReport(Coverage(model.solution), names, console)

@@ -6,6 +6,7 @@ enum Option: CaseIterable, Sendable, Hashable {
   case output, ratio, maxRatio, keepParams, keepFlops
   case roundTo, minKeep, uniform, scope, criterion
   case only, ignore, kinds
+  case dropBlocks, keepDepth, data, blocks
   case plan, apply, strict, dryRun
   case inputs, outputs, dimension, seed, threads, profile, maxIterations, versus
   case check, noCheck, tolerance
@@ -51,6 +52,22 @@ enum Option: CaseIterable, Sendable, Hashable {
       OptionEntry(
         "--kinds", [], .choices("KIND,..", ["all"] + GroupKind.allCases.map(\.rawValue)), isList: true,
         "prune groups of these kinds, instead of the default choice")
+    case .dropBlocks:
+      OptionEntry(
+        "--drop-blocks", [], .text("LIST"), isList: true,
+        "drop residual blocks by number (4), range (3-7), layer (L2, L2-L5) or the name of their sum (a glob); nothing else goes "
+          + "unless a ratio or share is given")
+    case .keepDepth:
+      OptionEntry(
+        "--keep-depth", [], .text("S"),
+        "keep so many whole layers (12), or this share of them (0.75): those that do most; nothing else goes unless a ratio or share "
+          + "is given")
+    case .data:
+      OptionEntry(
+        "--data", [], .file("X.npz"),
+        "arrays in.NAME, one per input: layers are judged by how they turn the stream (without: by what bypassing them does to the "
+          + "outputs on random inputs)")
+    case .blocks: OptionEntry("--blocks", [], .none, "list residual blocks and layers, which compile can drop")
     case .plan:
       OptionEntry("--plan", [], .file("OUT.json"), "write which indices were kept, and how every tensor is made of them")
     case .apply: OptionEntry("--apply", [], .file("IN.json"), "carry out a plan instead of choosing")
@@ -91,6 +108,9 @@ enum Option: CaseIterable, Sendable, Hashable {
     if self == .plan, verb == .verify {
       return OptionEntry("--plan", [], .file("P.json"), "the plan by which SMALLER was made")
     }
+    if self == .data, verb == .groups {
+      return OptionEntry("--data", [], .file("X.npz"), "with --blocks: arrays in.NAME, to say how far each block turns the stream")
+    }
     if self == .dimension, verb == .verify {
       return OptionEntry(
         "--dim", [], .text("NAME=N"), isList: true, "length of a symbolic extent, for inputs made up (some are tried)")
@@ -117,9 +137,10 @@ enum Option: CaseIterable, Sendable, Hashable {
     case .outputs, .profile: [.run]
     case .versus: [.bench]
     case .ratio, .maxRatio, .keepParams, .keepFlops, .roundTo, .minKeep, .uniform, .scope, .criterion, .only, .ignore, .kinds,
-      .apply,
-      .strict, .dryRun, .stopAfterEdit:
+      .apply, .strict, .dryRun, .stopAfterEdit, .dropBlocks, .keepDepth:
       [.compile]
+    case .data: [.compile, .groups]
+    case .blocks: [.groups]
     case .printAfter: [.compile, .run]
     case .json: [.compile, .groups, .explain, .verifyDimensions, .bench, .verify]
     case .quiet: [.compile, .groups, .explain, .dot, .print, .verifyDimensions, .run, .bench, .verify, .convert, .trace]
@@ -133,8 +154,9 @@ enum Option: CaseIterable, Sendable, Hashable {
   func section(for verb: Verb) -> OptionSection {
     switch self {
     case .plan where verb == .verify, .seed where verb != .compile: .running
-    case .ratio, .maxRatio, .keepParams, .keepFlops, .roundTo, .minKeep, .uniform: .howMuch
-    case .scope, .criterion, .seed, .only, .ignore, .kinds: .what
+    case .ratio, .maxRatio, .keepParams, .keepFlops, .roundTo, .minKeep, .uniform, .keepDepth: .howMuch
+    case .data where verb == .groups, .blocks: .report
+    case .scope, .criterion, .seed, .only, .ignore, .kinds, .dropBlocks, .data: .what
     case .output, .plan, .apply, .strict, .dryRun, .weights: .files
     case .inputs, .outputs, .dimension, .threads, .profile, .maxIterations, .versus, .check, .noCheck, .tolerance: .running
     case .json, .quiet, .timing, .list, .printAfter, .stopAfterEdit, .help, .version: .report

@@ -28,48 +28,50 @@ struct ProofRun {
   let sources: (original: NamedModel?, smaller: NamedModel?)
   let threads: Int
   var tolerance = Proof.defaultTolerance
+  /// Blocks that were dropped before the solution was found, and the module without them.
+  var drop: (depth: Depth, remaining: Module)?
 
   /// Compares on inputs that are given.
   func outcome(on inputs: [RuntimeValue]) -> ProofOutcome {
-    do throws(Diagnostic) {
-      return .compared(
-        try Proof.run(
-          solution: solution, plan: plan, smaller: smaller, sources: sources, inputs: inputs, threads: threads,
-          tolerance: tolerance))
-    } catch {
-      return .impossible(error)
+    do throws(Diagnostic) { return .compared(try proof(on: inputs)) } catch { return .impossible(error) }
+  }
+
+  /// First that what is left without the dropped blocks is the original with these bypassed, then that the smaller model is what is left,
+  /// run on the kept indices alone.
+  private func proof(on inputs: [RuntimeValue]) throws(Diagnostic) -> Proof {
+    var first: Proof?
+    if let drop {
+      first = try Proof.run(
+        depth: drop.depth, dropped: drop.remaining, source: sources.original, inputs: inputs, threads: threads,
+        tolerance: tolerance)
     }
+    if let first, !first.isProved { return first }
+    let second = try Proof.run(
+      solution: solution, plan: plan, smaller: smaller, sources: sources, inputs: inputs, threads: threads,
+      tolerance: tolerance)
+    return first?.followed(by: second) ?? second
   }
 
   /// Compares on random inputs. Symbolic lengths that are not given get numbers that the model accepts, tried in order.
   func outcome(seed: UInt64, extents given: [String: Int] = [:]) -> ProofOutcome {
-    let shapes = solution.module.inputs.map { solution.module[$0].type.shape }
-    let symbols = Set(shapes.flatMap { $0.flatMap(\.symbols) })
-    let batches = Set(shapes.compactMap { $0.first?.symbols.first })
-    var first: Diagnostic?
-    for (batch, other) in [(2, 6), (2, 16), (1, 8), (1, 1), (2, 2), (1, 64)] {
-      let extents = Dictionary(uniqueKeysWithValues: symbols.map { ($0, given[$0] ?? (batches.contains($0) ? batch : other)) })
-      do throws(Diagnostic) {
-        switch outcome(on: try RandomInputs.values(of: solution.module, extents: extents, seed: seed)) {
-        case .compared(let proof): return .compared(proof)
-        case .impossible(let error): throw error
-        }
-      } catch {
-        first = first ?? error
-        // What does not fit at one length may fit at another; what cannot be executed never can.
-        if error.kind != .invalid || symbols.allSatisfy({ given[$0] != nil }) { break }
-      }
+    do throws(Diagnostic) {
+      return .compared(
+        try InventedInputs.firstAccepted(for: solution.module, seed: seed, extents: given) { (inputs) throws(Diagnostic) in
+          try proof(on: inputs)
+        }.result)
+    } catch {
+      return .impossible(error)
     }
-    return .impossible(first ?? Diagnostic(.unsupported, "no inputs could be made up; give some with --inputs"))
   }
 }
 
 extension Proof {
-  /// One line for a report.
-  var line: String {
+  /// One line for a report; `bypassing`: blocks were dropped.
+  func line(bypassing: Bool) -> String {
     let figure = String(format: "%.1e", worst)
+    let original = bypassing ? "the original, dropped blocks bypassed and run" : "the original, run"
     return
-      "Proved: the original, run on the kept indices only, gives the same outputs (largest difference \(figure), \(compared) values compared)."
+      "Proved: \(original) on the kept indices only, gives the same outputs (largest difference \(figure), \(compared) values compared)."
   }
 
   /// What to throw where the two differ.

@@ -99,6 +99,11 @@ enum ModelInputs {
     if let text = invocation.texts(.dimension).first {
       throw Diagnostic(.usage, "--dim \(text): lengths follow from the arrays of --inputs; give one or the other")
     }
+    return try arrays(path, file)
+  }
+
+  /// The arrays of an `.npz` as inputs of a model.
+  static func arrays(_ path: String, _ file: ModelFile) throws(Diagnostic) -> [RuntimeValue] {
     let arrays = try NpzFile.read(path, limit: PlainRunner.Limits().bytes)
     do throws(Diagnostic) {
       return try ArrayExchange.inputs(of: file.module, from: arrays)

@@ -5,19 +5,27 @@ import Passes
 struct SolvedModel {
   let file: ModelFile
   let solution: Solution
+  /// Blocks that a plan drops before groups are found, and the module without them.
+  let drop: (depth: Depth, remaining: Module)?
 
-  /// Reads a model and finds its groups.
-  static func read(_ path: String, _ console: Console) throws(Diagnostic) -> SolvedModel {
+  /// Reads a model and finds its groups; those of what is left, where a plan drops blocks.
+  static func read(_ path: String, _ console: Console, plan: PlanFile? = nil) throws(Diagnostic) -> SolvedModel {
     let progress = ProgressBar(console)
     defer { progress.finish() }
     progress.report("reading \(path)")
     let file = try ModelReader.read(path)
     var options = CompileOptions()
     options.progress = { progress.report($0, $1 > 0 ? $1 : nil) }
+    options.plan = plan
     var compilation = Compilation(file.module, options: options)
-    do throws(Diagnostic) { try Pipeline.run(Pipeline.solve, on: &compilation) } catch { throw error.inFile(path) }
+    do throws(Diagnostic) {
+      try Pipeline.run([Pipeline.dropBlocks] + Pipeline.solve, on: &compilation)
+    } catch {
+      throw error.inFile(path)
+    }
     guard let solution = compilation.solution else { throw Diagnostic(.invalid, "could not be solved", file: path) }
-    return SolvedModel(file: file, solution: solution)
+    let drop = compilation.depth.flatMap { depth in compilation.remaining.map { (depth, $0) } }
+    return SolvedModel(file: file, solution: solution, drop: drop)
   }
 }
 

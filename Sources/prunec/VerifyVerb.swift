@@ -19,18 +19,20 @@ struct VerifyVerb {
     guard let planPath = invocation.text(.plan) else {
       throw Diagnostic(.usage, "--plan is missing: prunec \(invocation.verb.usage)")
     }
-    let solved = try SolvedModel.read(path, console)
-    let smaller = try ModelReader.read(smallerPath)
-    let plan: Plan
+    let planFile: PlanFile
     do throws(Diagnostic) {
-      let bytes = try MappedFile.open(planPath).withUnsafeBytes { Data($0) }
-      plan = try PlanFile(reading: bytes).plan(for: solved.solution)
+      planFile = try PlanFile(reading: try MappedFile.open(planPath).withUnsafeBytes { Data($0) })
     } catch {
       throw error.inFile(planPath)
     }
+    let solved = try SolvedModel.read(path, console, plan: planFile)
+    let smaller = try ModelReader.read(smallerPath)
+    let plan: Plan
+    do throws(Diagnostic) { plan = try planFile.plan(for: solved.solution) } catch { throw error.inFile(planPath) }
     var run = ProofRun(
       solution: solved.solution, plan: plan, smaller: smaller.module,
       sources: (solved.file.document?.model, smaller.document?.model), threads: try Threads.count(invocation))
+    run.drop = solved.drop
     if let text = invocation.text(.tolerance) {
       guard let tolerance = Double(text), tolerance >= 0 else {
         throw Diagnostic(.usage, "--tolerance \(text): a number of at least 0 is expected")
@@ -48,12 +50,12 @@ struct VerifyVerb {
     switch outcome {
     case .impossible(let error): throw error
     case .compared(let proof):
-      try report(proof, smallerPath)
+      try report(proof, smallerPath, bypassing: solved.drop != nil)
       return proof.isProved
     }
   }
 
-  private func report(_ proof: Proof, _ path: String) throws(Diagnostic) {
+  private func report(_ proof: Proof, _ path: String, bypassing: Bool) throws(Diagnostic) {
     if invocation.has(.json) {
       let outputs = proof.outputs.map { Json.object([("name", .text($0.name)), ("error", .number($0.error))]) }
       let faults = proof.faults.map { Json.object([("name", .text($0.name)), ("message", .text($0.summary))]) }
@@ -67,7 +69,7 @@ struct VerifyVerb {
       table.add(["output", "relative error"])
       for output in proof.outputs { table.add([Wording.name(output.name), String(format: "%.1e", output.error)]) }
       try console.report(table.lines.joined(separator: "\n") + "\n")
-      if proof.isProved { try console.report(proof.line + "\n") }
+      if proof.isProved { try console.report(proof.line(bypassing: bypassing) + "\n") }
     }
     if !proof.isProved { Console.complain("prunec: error: \(Wording.name(path)): \(proof.refusal.message)") }
   }

@@ -91,7 +91,7 @@ struct OnnxEmitter {
     var slot = 0
     var inputSlot = 0
     var outputSlot = 0
-    let gone = vanishedResults(original)
+    let gone = vanishedValues(original)
     let inputs = Dictionary(model.inputs.map { ($0.name, $0.type) }, uniquingKeysWith: { first, _ in first })
     let outputs = Dictionary(model.outputs.map { ($0.name, $0.type) }, uniquingKeysWith: { first, _ in first })
     if original.model.nodes.isEmpty { for node in model.nodes { message.field(1, message: try self.node(node)) } }
@@ -160,12 +160,13 @@ struct OnnxEmitter {
     return try valueInfo(field, stated, type)
   }
 
-  /// Values that the file's nodes make and the model's do not.
-  private func vanishedResults(_ original: OnnxDocument) -> Set<String> {
+  /// Values that the file's nodes make or its initialisers hold, and the model does not have.
+  private func vanishedValues(_ original: OnnxDocument) -> Set<String> {
     let (old, new) = (original.model.nodes, model.nodes)
     if original.model.valueTypes.isEmpty { return [] }
-    if old.count == new.count && zip(old, new).allSatisfy({ $0.outputs == $1.outputs }) { return [] }
-    var gone = Set(old.lazy.flatMap(\.outputs))
+    var gone = Set(original.initializers.lazy.map(\.name).filter { initializers[$0] == nil })
+    if gone.isEmpty, old.count == new.count, zip(old, new).allSatisfy({ $0.outputs == $1.outputs }) { return [] }
+    gone.formUnion(old.lazy.flatMap(\.outputs))
     for node in new { for name in node.outputs { gone.remove(name) } }
     for tensor in model.initializers { gone.remove(tensor.name) }
     return gone

@@ -1,10 +1,11 @@
 import Foundation
 import Graph
 
-/// The plan as a JSON file that anyone's tool can read or write (format `prunec-plan-1`).
+/// The plan as a JSON file that anyone's tool can read or write (format `prunec-plan-1`; `prunec-plan-2` where blocks are dropped, so that a
+/// reader which does not know them refuses).
 ///
-/// `groups` lists every group that loses indices; `tensors` every parameter, constant and intermediate value that carries such a group,
-/// one layout per axis. Reading uses `groups` alone.
+/// `blocks` lists the residual blocks that are dropped first; `groups` every group of what is left that loses indices; `tensors` every
+/// parameter, constant and intermediate value that carries such a group, one layout per axis. Reading uses `blocks` and `groups` alone.
 public struct PlanFile: Sendable {
   /// A group as the file has it.
   public struct Entry: Sendable, Codable {
@@ -16,6 +17,16 @@ public struct PlanFile: Sendable {
     public let kept: [Int]
   }
 
+  /// A block that is dropped: its sum becomes the stream.
+  public struct DroppedBlock: Sendable, Codable {
+    /// Name of the value that the sum makes.
+    public let sum: String
+    /// Name of x in `x + f(x)`; checked where it is given.
+    public let stream: String?
+    /// Parameters that vanish with f; for people, and for tools that cut weights by themselves.
+    public let parameters: [String]?
+  }
+
   private struct Contents: Codable {
     struct Model: Codable {
       let file: String?
@@ -23,11 +34,14 @@ public struct PlanFile: Sendable {
     }
     let format: String
     let model: Model?
+    let blocks: [DroppedBlock]?
     let groups: [Entry]
   }
 
   /// SHA-256 of the model the plan was made for, in hexadecimal; nil when the file does not say.
   public let digest: String?
+  /// Blocks that are dropped before groups are found.
+  public let blocks: [DroppedBlock]
   /// Groups in the order of the file.
   public let groups: [Entry]
 
@@ -41,8 +55,12 @@ public struct PlanFile: Sendable {
     } catch {
       throw Diagnostic(.invalid, "is not a plan: it is no JSON")
     }
-    guard contents.format == "prunec-plan-1" else {
-      throw Diagnostic(.invalid, "has the format '\(contents.format)'; prunec reads 'prunec-plan-1'")
+    guard ["prunec-plan-1", "prunec-plan-2"].contains(contents.format) else {
+      throw Diagnostic(.invalid, "has the format '\(contents.format)'; prunec reads 'prunec-plan-1' and 'prunec-plan-2'")
+    }
+    blocks = contents.blocks ?? []
+    if !blocks.isEmpty, contents.format == "prunec-plan-1" {
+      throw Diagnostic(.invalid, "drops blocks, which the format 'prunec-plan-1' does not have; call it 'prunec-plan-2'")
     }
     digest = contents.model?.sha256
     groups = contents.groups
@@ -93,8 +111,16 @@ public struct PlanFile: Sendable {
   }
 
   /// The file's text for a plan over a solution. `survivors` are the names of the smaller model's parameters: a copy of a shared constant
-  /// is listed when it is one of them.
-  public static func text(plan: Plan, solution: Solution, survivors: Set<String>, file: String, digest: String) -> String {
+  /// is listed when it is one of them. `dropped` are blocks that were dropped before the solution was found.
+  public static func text(
+    plan: Plan, solution: Solution, survivors: Set<String>, dropped: [DroppedBlock] = [], file: String, digest: String
+  ) -> String {
+    let blocks = dropped.map { block in
+      let parameters = (block.parameters ?? []).map(JSONText.string).joined(separator: ", ")
+      return
+        "    { \"sum\": \(JSONText.string(block.sum)), \"stream\": \(JSONText.string(block.stream ?? "")), \"parameters\": [\(parameters)] }"
+    }
+    let blockText = blocks.isEmpty ? "" : "\n  \"blocks\": [\n\(blocks.joined(separator: ",\n"))\n  ],"
     let json = PlanLayouts(solution: solution, plan: plan)
     let groups = plan.prunedGroups.map { index in
       let group = solution.groups[index]
@@ -120,8 +146,8 @@ public struct PlanFile: Sendable {
       tensors.append("    \(JSONText.string(value.name)): [\(solution.axes[index].map(json.text).joined(separator: ", "))]")
     }
     return """
-      { "format": "prunec-plan-1",
-        "model": { "file": \(JSONText.string(file)), "sha256": "\(digest)" },
+      { "format": "\(blocks.isEmpty ? "prunec-plan-1" : "prunec-plan-2")",
+        "model": { "file": \(JSONText.string(file)), "sha256": "\(digest)" },\(blockText)
         "groups": [
       \(groups.joined(separator: ",\n"))
         ],

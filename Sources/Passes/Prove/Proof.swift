@@ -58,39 +58,17 @@ public struct Proof: Sendable {
   ) throws(Diagnostic) -> Proof {
     let kept = KeptIndices(solution: solution, plan: plan, symbols: symbols(solution.module, inputs))
     let masked = try MaskedGraph.make(solution, kept)
-    var left = try Stepper(masked, source: sources.original, inputs: inputs, threads: threads, isPlain: isPlain)
-    var right = try Stepper(smaller, source: sources.smaller, inputs: inputs, threads: threads, isPlain: isPlain)
     let byName = Dictionary(
       solution.module.values.indices.map { (solution.module.values[$0].name, ValueID($0)) },
       uniquingKeysWith: { first, _ in first })
-    var faults = changedParameters(solution, kept, smaller)
-    var compared = 0
-    // How large numbers are so far: what is much smaller may be what rounding left of a difference of equal ones.
-    var scale = inputs.map { $0.tensor.map(size) ?? 0 }.max() ?? 0
-    while let step = try left.advance() {
-      guard faults.count < 5 else { break }
-      for name in left.names(madeBy: step) {
-        guard let id = byName[name], let want = try left.value(madeNow: name), want.element.isFloat,
-          let have = try right.value(madeNow: name), !isOpen(id, solution, plan, kept)
-        else { continue }
-        scale = max(scale, size(want))
-        let lists = want.shape.indices.map { axis in kept.positions(solution.axes[id.index][axis]) }
-        compared += 1
-        let result = difference(name, selected(want, lists), have, tolerance: 10 * tolerance, least: 1e-3 * scale)
-        if let fault = result.fault { faults.append(fault) }
-      }
+    let sides = Sides(
+      left: try Stepper(masked, source: sources.original, inputs: inputs, threads: threads, isPlain: isPlain),
+      right: try Stepper(smaller, source: sources.smaller, inputs: inputs, threads: threads, isPlain: isPlain),
+      outputs: solution.module.outputs.map { solution.module[$0].name }, inputs: inputs, tolerance: tolerance)
+    return try sides.compare(changedParameters(solution, kept, smaller)) { name, want in
+      guard let id = byName[name], !isOpen(id, solution, plan, kept) else { return nil }
+      return selected(want, want.shape.indices.map { axis in kept.positions(solution.axes[id.index][axis]) })
     }
-    var outputs: [(name: String, error: Double)] = []
-    let (wanted, made) = (try left.outputs(), try right.outputs())
-    for (output, (want, have)) in zip(solution.module.outputs, zip(wanted, made)) {
-      let name = solution.module[output].name
-      guard let want = want.tensor, let have = have.tensor else { continue }
-      compared += 1
-      let result = difference(name, want, have, tolerance: tolerance)
-      outputs.append((name, result.error))
-      if let fault = result.fault { faults.append(fault) }
-    }
-    return Proof(outputs: outputs, faults: faults, compared: compared, tolerance: tolerance)
   }
 
   /// Parameters whose numbers are not the original's at the kept indices. An input that happens to be multiplied by zero hides them from
@@ -112,7 +90,7 @@ public struct Proof: Sendable {
     return faults
   }
 
-  private static func isSame(_ one: TensorContent, _ other: TensorContent) -> Bool {
+  static func isSame(_ one: TensorContent, _ other: TensorContent) -> Bool {
     guard one.element == other.element, one.shape == other.shape else { return false }
     if one.data.isIdentical(to: other.data), one.kept == other.kept { return true }
     return one.materialized().hasSameBytes(as: other.materialized())
@@ -145,7 +123,7 @@ public struct Proof: Sendable {
     return Tensor(content) ?? tensor
   }
 
-  private static func difference(
+  fileprivate static func difference(
     _ name: String, _ want: Tensor, _ have: Tensor, tolerance: Double, least: Double = 0
   ) -> (error: Double, fault: Difference?) {
     guard want.shape == have.shape, want.element == have.element else {
@@ -159,7 +137,7 @@ public struct Proof: Sendable {
   }
 
   /// The largest magnitude in a tensor; 0 where it is that of a mask rather than of something computed.
-  private static func size(_ tensor: Tensor) -> Double {
+  fileprivate static func size(_ tensor: Tensor) -> Double {
     guard tensor.element.isFloat else { return 0 }
     let largest =
       tensor.withFloats { Double($0.reduce(0) { max($0, abs($1)) }) }
@@ -199,5 +177,55 @@ extension Tensor {
     return data.withUnsafeBytes { bytes in
       Int(bitPattern: bytes.baseAddress) % MemoryLayout<Float>.alignment == 0 ? body(bytes.bindMemory(to: Float.self)) : nil
     }
+  }
+}
+
+/// Two models on their way through the same inputs.
+struct Sides {
+  private var left: Stepper
+  private var right: Stepper
+  private let outputs: [String]
+  private let tolerance: Double
+  /// How large numbers are so far: what is much smaller may be what rounding left of a difference of equal ones.
+  private var scale: Double
+
+  /// The models before their first step; `outputs` are the names of their outputs.
+  init(left: Stepper, right: Stepper, outputs: [String], inputs: [RuntimeValue], tolerance: Double) {
+    self.left = left
+    self.right = right
+    self.outputs = outputs
+    self.tolerance = tolerance
+    scale = inputs.map { $0.tensor.map(Proof.size) ?? 0 }.max() ?? 0
+  }
+
+  /// Runs both to the end. `expected` says what the right model should have for a value of the left one; nil where the two cannot be
+  /// compared.
+  consuming func compare(
+    _ changedParameters: [Proof.Difference], _ expected: (String, Tensor) -> Tensor?
+  ) throws(Diagnostic) -> Proof {
+    var faults = changedParameters
+    var compared = 0
+    while let step = try left.advance() {
+      guard faults.count < 5 else { break }
+      for name in left.names(madeBy: step) {
+        guard let made = try left.value(madeNow: name), made.element.isFloat, let want = expected(name, made),
+          let have = try right.value(madeNow: name)
+        else { continue }
+        scale = max(scale, Proof.size(made))
+        compared += 1
+        let result = Proof.difference(name, want, have, tolerance: 10 * tolerance, least: 1e-3 * scale)
+        if let fault = result.fault { faults.append(fault) }
+      }
+    }
+    var errors: [(name: String, error: Double)] = []
+    let (wanted, made) = (try left.outputs(), try right.outputs())
+    for (name, (want, have)) in zip(outputs, zip(wanted, made)) {
+      guard let want = want.tensor, let have = have.tensor else { continue }
+      compared += 1
+      let result = Proof.difference(name, want, have, tolerance: tolerance)
+      errors.append((name, result.error))
+      if let fault = result.fault { faults.append(fault) }
+    }
+    return Proof(outputs: errors, faults: faults, compared: compared, tolerance: tolerance)
   }
 }

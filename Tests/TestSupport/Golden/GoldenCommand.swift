@@ -10,6 +10,8 @@ import Passes
 ///     shrink --keep GROUP=0,2,5-7 …           the smaller module by a plan; groups that are not named keep all
 ///     verify-dimensions                       whether every type follows; types on the lines are taken as they stand
 ///     private-copies                          the module after that pass
+///     blocks                                  residual blocks and layers
+///     drop LIST                               the module without those blocks, as `--drop-blocks LIST` says; it is also proved
 struct GoldenCommand {
   enum Outcome {
     case text(String)
@@ -22,18 +24,24 @@ struct GoldenCommand {
     case shrink
     case verifyDimensions = "verify-dimensions"
     case privateCopies = "private-copies"
+    case blocks, drop
   }
 
   private let verb: Verb
   private var choice = ChoiceOptions()
   private var kept: [(group: String, indices: [Int])] = []
+  private var depth = DepthOptions()
 
   init(_ text: String) throws {
     var words = text.split(separator: " ").map(String.init)[...]
     guard let first = words.popFirst(), let verb = Verb(rawValue: first) else {
-      throw Golden.Malformed("'\(text)' starts with no command of goldens: groups, shrink, verify-dimensions, private-copies")
+      throw Golden.Malformed("'\(text)' starts with no command of goldens: groups, shrink, verify-dimensions, private-copies, blocks, drop")
     }
     self.verb = verb
+    if verb == .drop {
+      guard let list = words.popFirst() else { throw Golden.Malformed("'\(text)' does not say which blocks to drop") }
+      depth.dropped = list.split(separator: ",").map(String.init)
+    }
     while let option = words.popFirst() {
       guard verb == .shrink, let value = words.popFirst() else { throw Golden.Malformed("'\(text)': no use for \(option)") }
       try read(option, value)
@@ -82,6 +90,8 @@ struct GoldenCommand {
         guard let solution = try run(Pipeline.solve, on: input).solution else { throw Golden.Malformed("nothing was solved") }
         return .text(GoldenText.groups(solution))
       case .shrink: return .text(try shrunk(input))
+      case .blocks: return .text(GoldenText.blocks(try ResidualBlocks(inferring: try ModuleParser.parse(input))))
+      case .drop: return .text(try dropped(input))
       }
     } catch let complaint as Diagnostic {
       return .complaints([complaint])
@@ -97,9 +107,26 @@ struct GoldenCommand {
     return GoldenText.kept(plan, solution) + ModulePrinter.print(compilation.module)
   }
 
+  /// The module without the blocks, which must be the original with these bypassed.
+  private func dropped(_ input: String) throws -> String {
+    let compilation = try run([Pipeline.dropBlocks], on: input)
+    let filled = RandomWeights.filling(try ModuleParser.parse(input), seed: 1)
+    var options = CompileOptions()
+    options.depth = depth
+    var proved = Compilation(filled, options: options)
+    try Pipeline.run([Pipeline.dropBlocks], on: &proved)
+    guard let depth = proved.depth else { throw Golden.Malformed("nothing was dropped") }
+    let (_, proof) = try InventedInputs.firstAccepted(for: filled, seed: 1) { (inputs) throws(Diagnostic) in
+      try Proof.run(depth: depth, dropped: proved.module, source: nil, inputs: inputs, threads: 1)
+    }
+    guard proof.isProved else { throw Golden.Malformed("it is not proved: \(proof.faults.map(\.summary))") }
+    return ModulePrinter.print(compilation.module)
+  }
+
   private func run(_ passes: [Pass], on input: String) throws -> Compilation {
     var options = CompileOptions()
     options.choice = choice
+    options.depth = depth
     if !kept.isEmpty { options.plan = try plan() }
     var compilation = Compilation(try ModuleParser.parse(input), options: options)
     try Pipeline.run(passes, on: &compilation)
@@ -148,6 +175,20 @@ enum GoldenText {
       }
     }
     lines += reasons.map { "stays: \($0.axes.joined(separator: ", ")): \($0.cause)" }
+    return lines.joined(separator: "\n") + "\n"
+  }
+
+  /// Residual blocks, one line each, and what makes a layer.
+  static func blocks(_ found: ResidualBlocks) -> String {
+    let module = found.module
+    var lines = found.blocks.map { block in
+      let nodes = block.nodes.compactMap { module.nodes[$0].outputs.first.flatMap { $0 }.map { "%\(module[$0].name)" } }
+      let outer = block.parent.map { ", inside block \($0)" } ?? ""
+      return "block \(block.id): \(block.kind.rawValue), %\(module[block.result].name) = %\(module[block.stream].name) + "
+        + "f, f = \(nodes.joined(separator: " ")), \(block.parameterCount) parameters\(outer)"
+    }
+    if lines.isEmpty { lines = ["no blocks"] }
+    lines += found.layers.map { "layer L\($0.id): blocks \($0.blocks.map(String.init).joined(separator: ", "))" }
     return lines.joined(separator: "\n") + "\n"
   }
 
