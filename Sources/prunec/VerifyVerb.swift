@@ -29,8 +29,12 @@ struct VerifyVerb {
     let smaller = try ModelReader.read(smallerPath)
     let plan: Plan
     do throws(Diagnostic) { plan = try planFile.plan(for: solved.solution) } catch { throw error.inFile(planPath) }
+    var module = smaller.module
+    if let folder = solved.file.folder, smaller.folder != nil, solved.drop != nil {
+      module = try CheckpointModel.withOriginalNames(module, folder, solution: solved.solution, plan: plan)
+    }
     var run = ProofRun(
-      solution: solved.solution, plan: plan, smaller: smaller.module,
+      solution: solved.solution, plan: plan, smaller: module,
       sources: (solved.file.document?.model, smaller.document?.model), threads: try Threads.count(invocation))
     run.drop = solved.drop
     if let text = invocation.text(.tolerance) {

@@ -56,6 +56,24 @@ enum CheckpointModel {
     return tensors.values.reduce(0) { $0 + $1.content.byteCount }
   }
 
+  /// A smaller folder's model with the names of the original: layers that follow dropped ones have other numbers there.
+  static func withOriginalNames(
+    _ smaller: Module, _ folder: CheckpointFolder, solution: Solution, plan: Plan
+  ) throws(Diagnostic) -> Module {
+    let stored = try folder.contents()
+    let module = solution.module
+    let names = module.parameters.map { module[$0.value].name }.filter { stored[$0] != nil }
+    let sizes = try SmallerConfiguration(
+      folder.configuration, solution: solution, plan: plan, names: names, before: stored.keys.sorted())
+    let originals = Dictionary(module.values.map { (sizes.name($0.name), $0.name) }, uniquingKeysWith: { first, _ in first })
+    var renamed = smaller
+    for index in renamed.values.indices {
+      let name = renamed.values[index].name
+      renamed.values[index].name = originals[name] ?? name
+    }
+    return renamed
+  }
+
   /// The model that the new `config.json` describes is the one that was made.
   private static func check(
     _ smaller: Module, _ tensors: [String: NamedTensor], _ sizes: SmallerConfiguration

@@ -37,8 +37,11 @@ struct SmallerConfiguration {
   func name(_ old: String) -> String {
     for (prefix, numbers) in renumbered where old.hasPrefix(prefix) {
       let rest = old.dropFirst(prefix.count)
-      guard let dot = rest.firstIndex(of: "."), let number = Int(rest[..<dot]), let new = numbers[number] else { continue }
-      return "\(prefix)\(new)\(rest[dot...])"
+      // Tensors go on with a dot, what a layer computes with a stroke.
+      guard let end = rest.firstIndex(where: { $0 == "." || $0 == "/" }), let number = Int(rest[..<end]),
+        let new = numbers[number]
+      else { continue }
+      return "\(prefix)\(new)\(rest[end...])"
     }
     return old
   }
