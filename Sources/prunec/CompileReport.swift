@@ -45,7 +45,9 @@ struct CompileReport {
   var lines: [String] {
     var lines = [title, ""]
     if let depth = compilation.depth { lines += DepthReport(depth.blocks).dropped(depth) + [""] }
-    if plan.prunedGroups.isEmpty, compilation.depth == nil { lines += wrapped("Nothing is removed: \(whyNothing)", width: 110).map(console.warning) + [""] }
+    if plan.prunedGroups.isEmpty, compilation.depth == nil {
+      lines += wrapped("Nothing is removed: \(whyNothing)", width: 110).map(console.warning) + [""]
+    }
     if !summary.kinds.isEmpty, !isDepthAlone { lines += kindLines + [""] }
     lines += sizeLines
     let budget = budgetLines

@@ -109,7 +109,8 @@ enum Option: CaseIterable, Sendable, Hashable {
       return OptionEntry("--plan", [], .file("P.json"), "the plan by which SMALLER was made")
     }
     if self == .data, verb == .groups {
-      return OptionEntry("--data", [], .file("X.npz"), "with --blocks: arrays in.NAME, to say how far each block turns the stream")
+      return OptionEntry(
+        "--data", [], .file("X.npz"), "with --blocks: arrays in.NAME, to say how far each block turns the stream")
     }
     if self == .dimension, verb == .verify {
       return OptionEntry(

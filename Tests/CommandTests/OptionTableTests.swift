@@ -97,7 +97,7 @@ struct OptionTableTests {
       return Set(outcome.output.split(separator: "\n").map(String.init))
     }
     #expect(try completed(["prunec", "gro"]) == ["groups"])
-    #expect(try completed(["prunec", "groups", "m.onnx", "--"]) == ["--json", "--quiet", "--help"])
+    #expect(try completed(["prunec", "groups", "m.onnx", "--"]) == ["--blocks", "--data", "--json", "--quiet", "--help"])
     #expect(try completed(["prunec", "m.onnx", "--sc"]) == ["--scope"])
     #expect(try completed(["prunec", "m.onnx", "--scope", "g"]) == ["global"])
     #expect(try completed(["prunec", "completions", ""]) == ["bash", "zsh", "fish"])

@@ -35,7 +35,8 @@ struct GoldenCommand {
   init(_ text: String) throws {
     var words = text.split(separator: " ").map(String.init)[...]
     guard let first = words.popFirst(), let verb = Verb(rawValue: first) else {
-      throw Golden.Malformed("'\(text)' starts with no command of goldens: groups, shrink, verify-dimensions, private-copies, blocks, drop")
+      throw Golden.Malformed(
+        "'\(text)' starts with no command of goldens: groups, shrink, verify-dimensions, private-copies, blocks, drop")
     }
     self.verb = verb
     if verb == .drop {
