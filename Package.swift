@@ -19,6 +19,14 @@ let package = Package(
     .target(name: "Passes", dependencies: ["Graph", "Formats", "Runtime"], swiftSettings: strict),
     .target(name: "Runtime", dependencies: ["Graph", "Formats", "Kernels"], swiftSettings: strict),
     .executableTarget(name: "prunec", dependencies: ["Graph", "Formats", "Passes", "Runtime", "Tracing", "Zoo"], swiftSettings: strict),
+    .executableTarget(
+      name: "own-model", dependencies: ["Tracing", "Graph", "Formats", "Passes", "Runtime"], path: "examples/OwnModel",
+      swiftSettings: strict),
+    .executableTarget(
+      name: "vision-splits", dependencies: ["Zoo", "Tracing", "Passes", "Runtime"], path: "examples/VisionSplits",
+      swiftSettings: strict),
+    .executableTarget(
+      name: "drop-layers", dependencies: ["Zoo", "Tracing", "Runtime"], path: "examples/DropLayers", swiftSettings: strict),
     .target(name: "TestSupport", dependencies: ["Graph", "Formats", "Passes"], path: "Tests/TestSupport", swiftSettings: strict),
     .testTarget(name: "GraphTests", dependencies: ["Graph", "TestSupport"], swiftSettings: strict),
     .testTarget(name: "TracingTests", dependencies: ["Tracing", "Runtime", "TestSupport"], swiftSettings: strict),

@@ -39,7 +39,8 @@ struct NamingTests {
   func names() throws {
     #expect(
       try Model().namedParameters().map(\.name) == [
-        "embedding.weight", "layers.0.self_attn.q_proj.weight", "layers.0.self_attn.q_proj.bias", "layers.0.self_attn.output.weight",
+        "embedding.weight", "layers.0.self_attn.q_proj.weight", "layers.0.self_attn.q_proj.bias",
+        "layers.0.self_attn.output.weight",
         "layers.0.LayerNorm.weight", "layers.0.LayerNorm.bias", "layers.0.inner.gamma", "layers.1.self_attn.q_proj.weight",
         "layers.1.self_attn.q_proj.bias", "layers.1.self_attn.output.weight", "layers.1.inner.gamma", "tail.0.weight",
         "tail.1.weight", "tail.1.bias", "tail.1.running_mean", "tail.1.running_var",

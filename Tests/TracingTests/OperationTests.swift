@@ -1,9 +1,9 @@
-import Foundation
 import Formats
+import Foundation
 import Graph
 import Runtime
-import Testing
 import TestSupport
+import Testing
 import Tracing
 
 @Suite("Traced operations compute what they say")
@@ -78,7 +78,8 @@ struct OperationTests {
     let spread = 1.25.squareRoot()
     let centred = [-1.5, -0.5, 0.5, 1.5].map { 2 * $0 / spread + 1 }
     #expect(near(try normed([1, 4]) { $0.layerNorm($1.weight.tensor, $1.bias.tensor, epsilon: 0) }, centred))
-    #expect(near(try normed([1, 4]) { $0.rmsNorm($1.weight.tensor, epsilon: 0) }, [0, 1, 2, 3].map { 2 * $0 / 3.5.squareRoot() }))
+    #expect(
+      near(try normed([1, 4]) { $0.rmsNorm($1.weight.tensor, epsilon: 0) }, [0, 1, 2, 3].map { 2 * $0 / 3.5.squareRoot() }))
     #expect(
       near(try normed([1, 4, 1]) { $0.groupNorm(groups: 1, scale: $1.weight.tensor, bias: $1.bias.tensor, epsilon: 0) }, centred))
     #expect(
@@ -99,7 +100,8 @@ struct OperationTests {
       trace.output("line", model.line(trace.input("a", [1, 2, 5])))
       let square = model.square(trace.input("b", [Extent.symbol("batch"), 1, 8, 8]))
       trace.output("square", square)
-      trace.output("mean", square.averagePooled([2, 2]).maxPooled([3, 3], stride: [1, 1], padding: [1, 1]).globalAveragePooled())
+      trace.output(
+        "mean", square.averagePooled([2, 2]).maxPooled([3, 3], stride: [1, 1], padding: [1, 1]).globalAveragePooled())
     }
     #expect(
       module.outputs.map { module[$0].type.description } == ["f32[1, 2, 5]", "f32[batch, 3, 4, 4]", "f32[batch, 3, 1, 1]"])

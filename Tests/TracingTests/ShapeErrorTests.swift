@@ -6,18 +6,18 @@ import Tracing
 struct ShapeErrorTests {
   @Test("A product names both operands and its own line")
   func matmul() throws {
-    let line: UInt = #line + 2
-    let error = try #require(
-      failure { trace in trace.output("y", trace.input("a", [2, 3]).matmul(trace.input("b", [4, 5]))) })
+    let line: UInt = #line + 1
+    let thrown = failure { trace in trace.output("y", trace.input("a", [2, 3]).matmul(trace.input("b", [4, 5]))) }
+    let error = try #require(thrown)
     #expect(error.file == "TracingTests/ShapeErrorTests.swift:\(line)")
     #expect(error.kind == .invalid && error.message.contains("f32[2, 3]") && error.message.contains("f32[4, 5]"))
   }
 
   @Test("An operator such as + knows no line of its own: its operands' lines are named")
   func operators() throws {
-    let line: UInt = #line + 2
-    let error = try #require(
-      failure { trace in trace.output("y", trace.input("a", [2, 3]) + trace.input("b", [2, 4])) })
+    let line: UInt = #line + 1
+    let thrown = failure { trace in trace.output("y", trace.input("a", [2, 3]) + trace.input("b", [2, 4])) }
+    let error = try #require(thrown)
     #expect(error.message.contains("f32[2, 3] of TracingTests/ShapeErrorTests.swift:\(line)"))
     #expect(error.message.contains("3 meets 4"))
   }
@@ -28,12 +28,9 @@ struct ShapeErrorTests {
       let head = Linear(4, 2)
     }
     let model = Model()
-    let line: UInt = #line + 3
-    let error = #expect(throws: Diagnostic.self) {
-      try trace("m", model) { trace in
-        trace.output("y", model.head(trace.input("x", [1, 2, 3])))
-      }
-    }
+    let line: UInt = #line + 1
+    let body: (Trace) -> Void = { trace in trace.output("y", model.head(trace.input("x", [1, 2, 3]))) }
+    let error = #expect(throws: Diagnostic.self) { try trace("m", model, body) }
     #expect(error?.file == "TracingTests/ShapeErrorTests.swift:\(line)" && error?.place == .node("head/matmul"))
   }
 

@@ -137,7 +137,8 @@ extension Bert: ZooModel {
       if hasSentenceHead {
         let weight = shown.cast(to: .f32).unsqueezed(axis: -1)
         let mean = (x * weight).sum([1]) / weight.sum([1]).clamped(1e-9...Double(Float.greatestFiniteMagnitude))
-        trace.output("sentence_embedding", mean / mean.norm([1], keepingAxes: true).clamped(1e-12...Double(Float.greatestFiniteMagnitude)))
+        trace.output(
+          "sentence_embedding", mean / mean.norm([1], keepingAxes: true).clamped(1e-12...Double(Float.greatestFiniteMagnitude)))
       }
     }
   }

@@ -3,7 +3,8 @@ import Tracing
 /// Decoders in their published sizes.
 let causalModels: [ZooEntry] = [
   ZooEntry(name: "llama-2-7b", summary: "Llama 2 with 7 billion parameters") { CausalLanguageModel(CausalConfiguration()) },
-  ZooEntry(name: "llama-3.2-1b", summary: "Llama 3.2 with 1.2 billion parameters: grouped queries, scaled rotary embedding, tied") {
+  ZooEntry(name: "llama-3.2-1b", summary: "Llama 3.2 with 1.2 billion parameters: grouped queries, scaled rotary embedding, tied")
+  {
     var c = CausalConfiguration()
     (c.vocabulary, c.width, c.hidden, c.layers) = (128_256, 2048, 8192, 16)
     (c.heads, c.keyValueHeads, c.headSize, c.epsilon, c.isTied) = (32, 8, 64, 1e-5, true)
@@ -23,7 +24,8 @@ let causalModels: [ZooEntry] = [
     c.rotary = RotaryEmbedding(theta: 1_000_000)
     return CausalLanguageModel(c)
   },
-  ZooEntry(name: "qwen3-0.6b", summary: "Qwen3 with 0.6 billion parameters: norms on queries and keys, explicit head size, tied") {
+  ZooEntry(name: "qwen3-0.6b", summary: "Qwen3 with 0.6 billion parameters: norms on queries and keys, explicit head size, tied")
+  {
     CausalLanguageModel(qwen3(width: 1024, hidden: 3072, layers: 28, heads: 16))
   },
   ZooEntry(name: "qwen3-1.7b", summary: "Qwen3 with 1.7 billion parameters") {

@@ -48,7 +48,8 @@ public struct Configuration: Sendable {
   /// A whole number from 1 (or another least) to 2³¹; the default where the key is missing. Throws where it is anything else.
   public func count(_ key: String, default fallback: Int? = nil, least: Int = 1) throws(Diagnostic) -> Int {
     switch (value(key), fallback) {
-    case (.number(let number)?, _) where number >= Double(least) && number <= 0x1p31 && number.rounded() == number: return Int(number)
+    case (.number(let number)?, _) where number >= Double(least) && number <= 0x1p31 && number.rounded() == number:
+      return Int(number)
     case (nil, let fallback?): return fallback
     case (.null?, _), (.bool?, _), (.number?, _), (.string?, _), (.array?, _), (.object?, _), (nil, nil):
       throw failure(key, "a whole number of at least \(least)")

@@ -29,5 +29,7 @@ extension LeNet: ZooModel {
   }
 
   /// The network in its only size.
-  static let entries = [ZooEntry(name: "lenet", summary: "LeNet: two convolutions and three linear layers, for digits") { LeNet() }]
+  static let entries = [
+    ZooEntry(name: "lenet", summary: "LeNet: two convolutions and three linear layers, for digits") { LeNet() }
+  ]
 }

@@ -10,7 +10,8 @@ struct MixtureOfExperts: Layer {
   let choice: ExpertChoice
 
   static let names = [
-    "router": "gate", "gates": "experts.*.gate_proj.weight", "ups": "experts.*.up_proj.weight", "downs": "experts.*.down_proj.weight",
+    "router": "gate", "gates": "experts.*.gate_proj.weight", "ups": "experts.*.up_proj.weight",
+    "downs": "experts.*.down_proj.weight",
   ]
 
   init(_ c: CausalConfiguration) {

@@ -103,7 +103,7 @@ public struct ResNet: Layer {
 }
 
 extension ResNet: ZooModel {
-  /// Traces the model for images of 224 × 224.
+  /// Traces the model for images of any height and width.
   public func module(named name: String, weights: Weights) throws(Diagnostic) -> Module {
     try trace(name, self, weights: weights) { trace in
       let image = trace.input("x", [Extent.symbol("batch"), 3, Extent.symbol("height"), Extent.symbol("width")])
@@ -123,7 +123,8 @@ extension ResNet: ZooModel {
     if let arguments = try configuration.object("model_args") {
       if let blocks = try arguments.counts("layers") {
         try arguments.require(
-          blocks.count == 4 && blocks.allSatisfy { (1...1000).contains($0) }, "'layers' is \(blocks), where four counts are expected")
+          blocks.count == 4 && blocks.allSatisfy { (1...1000).contains($0) },
+          "'layers' is \(blocks), where four counts are expected")
         c.blocks = blocks
       }
       c.width = try arguments.count("width", default: c.width)

@@ -195,7 +195,8 @@ extension VisionTransformer: ZooModel {
     let stated = try configuration.text("architecture")
     let name = stated ?? "vit_base_patch16_224"
     guard var c = VisionConfiguration.named(name) else {
-      throw Diagnostic(.unsupported, "'architecture' is '\(name)', which is no vision transformer that is known", file: configuration.name)
+      throw Diagnostic(
+        .unsupported, "'architecture' is '\(name)', which is no vision transformer that is known", file: configuration.name)
     }
     c.classes = try configuration.count("num_classes", default: c.classes, least: 0)
     if let arguments = try configuration.object("model_args") { try c.change(arguments) }
@@ -225,7 +226,10 @@ extension VisionConfiguration {
     var registers = second
     (registers.registers, registers.positionsPatchesOnly) = (4, true)
     return [
-      ("vit_tiny_patch16_224", "ViT with 5.7 million parameters; its qkv is reshaped and indexed", VisionConfiguration(192, heads: 3)),
+      (
+        "vit_tiny_patch16_224", "ViT with 5.7 million parameters; its qkv is reshaped and indexed",
+        VisionConfiguration(192, heads: 3)
+      ),
       ("vit_small_patch16_224", "ViT with 22 million parameters", VisionConfiguration(384, heads: 6)),
       ("vit_base_patch16_224", "ViT with 87 million parameters", VisionConfiguration()),
       ("deit_tiny_patch16_224", "DeiT, the same architecture as ViT", VisionConfiguration(192, heads: 3)),

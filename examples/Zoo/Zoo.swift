@@ -39,7 +39,8 @@ public func model(modelType: String? = nil, configuration: Configuration) throws
   }
   if let className, !kind.architectures.contains(className) {
     throw Diagnostic(
-      .unsupported, "'architectures' names \(className); of '\(type)' only \(kind.architectures.joined(separator: ", ")) is known",
+      .unsupported,
+      "'architectures' names \(className); of '\(type)' only \(kind.architectures.joined(separator: ", ")) is known",
       file: configuration.name)
   }
   return try kind.make(configuration)

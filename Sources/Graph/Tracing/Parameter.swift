@@ -47,14 +47,15 @@ public struct Parameter: Sendable {
   public var tensor: Tensor {
     if let builder = TraceBuilder.current, let stored = builder.tensor(of: identity) {
       guard stored.element != element else { return stored }
-      let wide = stored.made(.elementwise(.cast), [], [.init(.to, .int(element.onnxCode))], Site("Tracing", 0))
+      let wide = stored.made(.elementwise(.cast), [], [.init(.to, .int(element.onnxCode))], .parameter)
       builder.bind(identity, to: wide)
       return wide
     }
     let builder = TraceBuilder.current ?? .none
-    let site = Site("Tracing", 0)
     builder.fail(
-      "a parameter of shape \(shape) is read that no property of the traced model leads to; hold it in a property of a Layer", site)
-    return builder.poisoned(site)
+      Diagnostic(
+        .invalid,
+        "a parameter of shape \(shape) is read that no property of the traced model leads to; hold it in a property of a Layer"))
+    return builder.poisoned(.parameter)
   }
 }

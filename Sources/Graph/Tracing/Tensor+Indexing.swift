@@ -99,7 +99,8 @@ extension Tensor {
     return made(
       .joining(.slice),
       [
-        builder.constant(wholes: [0], [1], site), builder.list([length.extent], site), builder.constant(wholes: [axis], [1], site),
+        builder.constant(wholes: [0], [1], site), builder.list([length.extent], site),
+        builder.constant(wholes: [axis], [1], site),
       ], [], site)
   }
 

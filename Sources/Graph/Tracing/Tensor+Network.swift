@@ -17,7 +17,8 @@ extension Tensor {
       return builder.node(
         .matrixProduct(.gemm), [self, weight] + (bias.map { [$0] } ?? []), [.init(.transB, .int(1))], site)
     }
-    product = made(.matrixProduct(.matMul), [weight.made(.reshaping(.transpose), [], [.init(.perm, .ints([1, 0]))], site)], [], site)
+    product = made(
+      .matrixProduct(.matMul), [weight.made(.reshaping(.transpose), [], [.init(.perm, .ints([1, 0]))], site)], [], site)
     return bias.map { product.made(.elementwise(.add), [$0], [], site) } ?? product
   }
 
@@ -35,7 +36,8 @@ extension Tensor {
     attributes.append(.init(.pads, .ints(padding + padding)))
     attributes.append(.init(.strides, .ints(stride)))
     return builder.node(
-      .convolution(.conv), [self, weight] + (bias.map { [$0] } ?? []), attributes, Site(file, line, path: builder.path(of: weight)))
+      .convolution(.conv), [self, weight] + (bias.map { [$0] } ?? []), attributes,
+      Site(file, line, path: builder.path(of: weight)))
   }
 
   /// The largest number of every window over the axes after [batch, channels].

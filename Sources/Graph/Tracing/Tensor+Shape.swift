@@ -13,10 +13,12 @@ extension Tensor {
     guard value != nil else { return self }
     let unknown = target.indices.filter { target[$0] == Extent(-1) }
     let rest = target.filter { $0 != Extent(-1) }.reduce(Extent(1), *)
-    let fits = unknown.isEmpty ? rest == type.elementCount : unknown.count == 1 && type.elementCount.dividedExactly(by: rest) != nil
+    let fits =
+      unknown.isEmpty ? rest == type.elementCount : unknown.count == 1 && type.elementCount.dividedExactly(by: rest) != nil
     guard fits, !target.contains(0) else {
       builder.fail(
-        "reshape: \(type) of \(type.elementCount) numbers cannot take the shape \(InferenceContext.text(target)) of \(rest)", site)
+        "reshape: \(type) of \(type.elementCount) numbers cannot take the shape \(InferenceContext.text(target)) of \(rest)", site
+      )
       return poisoned(site)
     }
     // Symbolic lengths at their old place are copied (0), one more is whatever is left (−1); further ones are read off a tensor.

@@ -86,10 +86,9 @@ public func trace(
   let walk = try ParameterWalk(model)
   let contents = try WeightLoader.contents(walk, weights, model: name)
   let builder = TraceBuilder(name: name)
-  let site = Site("Tracing", 0)
   for (named, content) in zip(walk.parameters, contents) {
     let path = named.name.split(separator: ".").dropLast().joined(separator: ".")
-    let stored = builder.stored(named.name, content, path: path, site)
+    let stored = builder.stored(named.name, content, path: path, .parameter)
     builder.bind(named.parameter.identity, to: stored)
   }
   TraceBuilder.$current.withValue(builder) { body(Trace(builder: builder)) }

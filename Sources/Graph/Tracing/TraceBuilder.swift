@@ -17,11 +17,11 @@ struct Site: Sendable {
     self.path = path
   }
 
-  /// `Model.swift:12`.
-  var text: String { "\(file):\(line)" }
+  /// What holds for parameters, which are there before any line runs.
+  static let parameter = Site("a parameter", 0)
 
-  /// The same place, under a layer.
-  func under(_ path: String?) -> Site { Site(file, line, isExact: isExact, path: self.path ?? path) }
+  /// `Model.swift:12`.
+  var text: String { line == 0 ? "\(file)" : "\(file):\(line)" }
 }
 
 /// The graph that a trace has made so far. Types and known numbers come from the operators' own inference rules, node by node.
@@ -162,12 +162,15 @@ final class TraceBuilder: Sendable {
 
   private func own(_ tensor: Tensor, _ site: Site) -> ValueID? {
     if tensor.builder !== self, tensor.value != nil {
-      fail("a tensor of another trace is used; call the layer inside the closure that is being traced", site)
+      let message = "a tensor of another trace is used; call the layer inside the closure that is being traced"
+      fail(message, site)
+      TraceBuilder.current?.fail(message, site)
       return nil
     }
     if tensor.builder === Self.none {
       fail(
-        "a parameter is read that is no property of the traced model, or outside of a trace; hold it in a property of a Layer", site)
+        "a parameter is read that is no property of the traced model, or outside of a trace; hold it in a property of a Layer",
+        site)
     }
     return tensor.value
   }
@@ -291,21 +294,24 @@ final class TraceBuilder: Sendable {
     let parts = extents.map { extent in
       extent.constant.map { constant(wholes: [$0], [1], site) } ?? length(extent, site)
     }
-    return parts.count == 1 ? parts[0] : node(.joining(.concat), parts, [.init(.axis, .int(0))], site.under(""))
+    return parts.count == 1 ? parts[0] : node(.joining(.concat), parts, [.init(.axis, .int(0))], Site(site.file, site.line, isExact: site.isExact, path: ""))
   }
 
   /// One length as a list of one whole number.
   func length(_ extent: Extent, _ site: Site) -> Tensor {
     if let number = extent.constant { return constant(wholes: [number], [1], site) }
     let type = TensorType(.i64, [1])
-    if let known = state.withLock({ $0.lengthTensors[extent] }) { return Tensor(builder: self, value: known, type: type, site: site) }
+    if let known = state.withLock({ $0.lengthTensors[extent] }) {
+      return Tensor(builder: self, value: known, type: type, site: site)
+    }
     guard let (value, axis) = state.withLock({ $0.lengths[extent] }) else {
       fail("no tensor of the trace has an axis of \(extent), so its length cannot be known when the model runs", site)
       return poisoned(site)
     }
     let source = Tensor(builder: self, value: value, type: state.withLock { $0.module[value].type }, site: site)
     let result = node(
-      .generation(.shape), [source], [.init(.start, .int(axis)), .init(.end, .int(axis + 1))], Site(site.file, site.line, path: ""))
+      .generation(.shape), [source], [.init(.start, .int(axis)), .init(.end, .int(axis + 1))],
+      Site(site.file, site.line, path: ""))
     state.withLock { $0.lengthTensors[extent] = result.value }
     return result
   }
@@ -326,7 +332,9 @@ final class TraceBuilder: Sendable {
   func finished() throws(Diagnostic) -> Module {
     var (module, failure, constants) = state.withLock { ($0.module, $0.failure, $0.constants) }
     if let failure { throw failure }
-    if module.outputs.isEmpty { throw Diagnostic(.invalid, "the trace of \(module.name) has no output: call output(\"name\", tensor)") }
+    if module.outputs.isEmpty {
+      throw Diagnostic(.invalid, "the trace of \(module.name) has no output: call output(\"name\", tensor)")
+    }
     module = Self.withoutUnread(module, constants)
     let types = try TypeInference.run(module).types
     for index in module.values.indices { module.values[index].type = types[index] }

@@ -36,7 +36,8 @@ struct WeightLoader {
       let count = Graph.Tensor.count(named.parameter.shape)
       guard let count, total <= mostNumbers - min(count, mostNumbers), count <= mostNumbers else {
         throw Diagnostic(
-          .invalid, "has the absurd shape \(named.parameter.shape), or \(model) more than 2^36 parameters; check the configuration",
+          .invalid,
+          "has the absurd shape \(named.parameter.shape), or \(model) more than 2^36 parameters; check the configuration",
           at: .tensor(named.name))
       }
       total += count
@@ -63,7 +64,8 @@ struct WeightLoader {
           let hint = part.shape.count > 1 && part.shape == shape.reversed() ? ", transposed" : ""
           other.append("\(name) is \(part.shape) where the model has \(shape)\(hint)")
         } else if !isFit || part.element != (found.first?.element ?? part.element) {
-          other.append("\(name) is \(part.element.rawValue) where the model has \((found.first?.element ?? parameter.element).rawValue)")
+          other.append(
+            "\(name) is \(part.element.rawValue) where the model has \((found.first?.element ?? parameter.element).rawValue)")
         }
         found.append(part)
       }
