@@ -178,6 +178,44 @@ def bert():
           {"last_hidden_state": result.last_hidden_state, "pooler_output": result.pooler_output})
 
 
+def bert_with_head(name, cls, **changes):
+    from transformers import BertConfig
+    config = BertConfig(vocab_size=64, hidden_size=32, num_hidden_layers=1, num_attention_heads=4, intermediate_size=48,
+                        max_position_embeddings=32, attn_implementation="eager", **changes)
+    model = shake(cls(config))
+    ids = tokens(64)
+    mask = torch.ones_like(ids)
+    mask[0, -2:] = 0
+    kinds = torch.zeros_like(ids)
+    with torch.no_grad():
+        logits = model(input_ids=ids, attention_mask=mask, token_type_ids=kinds).logits
+    write(name, save_with_transformers(name, model), None, {"input_ids": ids, "attention_mask": mask, "token_type_ids": kinds},
+          {"logits": logits})
+
+
+@fixture
+def bert_masked():
+    from transformers import BertForMaskedLM
+    bert_with_head("bert_masked", BertForMaskedLM)
+
+
+@fixture
+def bert_classifier():
+    from transformers import BertForSequenceClassification
+    bert_with_head("bert_classifier", BertForSequenceClassification, num_labels=5)
+
+
+@fixture
+def qwen3_headless():
+    from transformers import Qwen3Config, Qwen3Model
+    config = Qwen3Config(**(SMALL | dict(num_hidden_layers=1)), head_dim=12, attn_implementation="eager")
+    model = shake(Qwen3Model(config))
+    ids = tokens(64)
+    with torch.no_grad():
+        state = model(input_ids=ids, use_cache=False).last_hidden_state
+    write("qwen3_headless", save_with_transformers("qwen3_headless", model), None, {"input_ids": ids}, {"last_hidden_state": state})
+
+
 def vision(name, architecture, output, size, **arguments):
     import timm
     from timm.layers import SwiGLUPacked, set_fused_attn

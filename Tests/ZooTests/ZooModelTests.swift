@@ -128,6 +128,51 @@ struct ZooModelTests {
     #expect(one == (try embedding(17)) && abs(one.reduce(0) { $0 + $1 * $1 } - 1) < 1e-5)
   }
 
+  @Test("Checkpoints by older names: GPT-2 without its prefix, BERT with gamma and beta; strict all the same")
+  func olderNames() throws {
+    func check(_ name: String, _ old: (String) -> String) throws {
+      let fixture = try ZooFixture(name)
+      var tensors = Dictionary(uniqueKeysWithValues: fixture.tensors.map { (old($0.key), $0.value) })
+      #expect(tensors.keys != fixture.tensors.keys)
+      let model = try Zoo.model(configuration: fixture.configuration)
+      let module = try model.module(named: name, weights: .stored(tensors))
+      #expect(try fixture.errors(of: module).values.allSatisfy { $0 <= 1e-4 })
+      #expect(Set(tensors.keys).isSubset(of: module.parameters.map { module[$0.value].name }))
+      tensors["stray"] = tensors.values.first
+      #expect(throws: Diagnostic.self) { try model.module(named: name, weights: .stored(tensors)) }
+    }
+    try check("gpt2") { $0.replacing("transformer.", with: "") }
+    try check("bert") {
+      $0.replacing("LayerNorm.weight", with: "LayerNorm.gamma").replacing("LayerNorm.bias", with: "LayerNorm.beta")
+    }
+  }
+
+  @Test("A mixture of experts loses experts, and its stacks come apart into the tensors that a checkpoint has")
+  func experts() throws {
+    let fixture = try ZooFixture("mixtral")
+    let module = try fixture.module()
+    let whole = module.parameters.flatMap { NamedParameter.storedTensors(of: module[$0.value].name, $0.content) }
+    for (name, content) in whole where fixture.tensors[name] != nil {
+      #expect(content.materialized().numbers(as: UInt8.self) == fixture.tensors[name]?.data.numbers(as: UInt8.self), "\(name)")
+    }
+    #expect(Set(fixture.tensors.keys).isSubset(of: whole.map(\.name)))
+
+    var options = CompileOptions()
+    options.choice.kinds = [.experts, .hidden]
+    options.choice.budget = .ratio(0.3)
+    options.choice.rounding = 1
+    var compilation = Compilation(module, options: options)
+    try Pipeline.run(Pipeline.compile, on: &compilation)
+    let smaller = compilation.module
+    let parts = Dictionary(
+      uniqueKeysWithValues: smaller.parameters.flatMap {
+        NamedParameter.storedTensors(of: smaller[$0.value].name, $0.content)
+      })
+    let layer = "model.layers.0.block_sparse_moe"
+    #expect(parts["\(layer).gate.weight"]?.shape == [2, 32])
+    #expect(parts["\(layer).experts.1.w2.weight"]?.shape == [32, 17] && parts["\(layer).experts.2.w2.weight"] == nil)
+  }
+
   struct Absent: Error {}
 }
 

@@ -20,6 +20,17 @@ public struct BertConfiguration: Sendable {
   public var kinds = 2
   /// Added to the variance in norms.
   public var epsilon = 1e-12
+  /// What stands on the encoder.
+  public enum Head: Sendable, Hashable {
+    /// Nothing: the stream and the pooled first token come out.
+    case none
+    /// The words that were masked.
+    case masked
+    /// So many classes, from the pooled first token.
+    case classes(Int)
+  }
+  /// What stands on the encoder.
+  public var head = Head.none
   /// Also gives `sentence_embedding`: the mean of the tokens that the mask shows, of length 1.
   public var hasSentenceHead = false
 
@@ -101,46 +112,107 @@ struct BertLayer: Layer {
   }
 }
 
-/// BERT's encoder: `input_ids`, `attention_mask` and `token_type_ids` [batch, sequence] to `last_hidden_state`
-/// [batch, sequence, width] and `pooler_output` [batch, width].
-public struct Bert: Layer {
+/// Embeddings and layers.
+struct BertEncoder: Layer {
   let embeddings: BertEmbeddings
   let layers: [BertLayer]
-  let pooler: Linear
+  let pooler: Linear?
+
+  static let names = ["layers": "encoder.layer", "pooler": "pooler.dense"]
+  // A model that pools nothing may be stored with the pooler it was trained with.
+  static let ignored = ["pooler.dense.weight", "pooler.dense.bias"]
+
+  init(_ c: BertConfiguration) {
+    embeddings = BertEmbeddings(c)
+    layers = (0..<c.layers).map { _ in BertLayer(c) }
+    pooler = c.head == .masked ? nil : Linear(c.width, c.width)
+  }
+
+  func callAsFunction(_ tokens: Tensor, kinds: Tensor, shown: Tensor) -> Tensor {
+    let mask = shown.cast(to: .bool).unsqueezed(axis: 1).unsqueezed(axis: 1)
+    return layers.reduce(embeddings(tokens, kinds: kinds)) { x, layer in layer(x, mask: mask) }
+  }
+}
+
+/// What the masked words were: a linear layer, a norm, and the table of words.
+struct BertWordHead: Layer {
+  let dense: Linear
+  let norm: LayerNorm
+  let bias: Parameter
+  let activation: Activation
+
+  static let names = ["dense": "transform.dense", "norm": "transform.LayerNorm"]
+
+  init(_ c: BertConfiguration) {
+    dense = Linear(c.width, c.width)
+    norm = LayerNorm(c.width, epsilon: c.epsilon)
+    bias = Parameter([c.vocabulary], .zeros)
+    activation = c.activation
+  }
+
+  func callAsFunction(_ x: Tensor, words: Tensor) -> Tensor { norm(activation(dense(x))).linear(words) + bias.tensor }
+}
+
+/// BERT: `input_ids`, `attention_mask` and `token_type_ids` [batch, sequence] to `last_hidden_state` [batch, sequence, width] and
+/// `pooler_output` [batch, width]; with a head to `logits`.
+public struct Bert: Layer {
+  let encoder: BertEncoder
+  let words: BertWordHead?
+  let classifier: Linear?
   let hasSentenceHead: Bool
 
   /// As transformers calls them.
-  public static let names = ["layers": "encoder.layer", "pooler": "pooler.dense"]
+  public static let names = ["encoder": "bert", "words": "cls.predictions"]
+  /// The head that said whether one sentence follows the other.
+  public static let ignored = ["cls.seq_relationship.weight", "cls.seq_relationship.bias"]
 
-  /// An encoder of the given sizes.
+  /// A model of the given sizes.
   public init(_ configuration: BertConfiguration) {
-    embeddings = BertEmbeddings(configuration)
-    layers = (0..<configuration.layers).map { _ in BertLayer(configuration) }
-    pooler = Linear(configuration.width, configuration.width)
-    hasSentenceHead = configuration.hasSentenceHead
+    let c = configuration
+    encoder = BertEncoder(c)
+    words = c.head == .masked ? BertWordHead(c) : nil
+    classifier = if case .classes(let count) = c.head { Linear(c.width, count) } else { nil }
+    hasSentenceHead = c.hasSentenceHead
   }
 }
 
 extension Bert: ZooModel {
-  /// Traces the encoder.
+  /// Traces the model. An encoder alone is stored without `bert.` at the beginning of its names; old checkpoints call the weights of
+  /// norms gamma and beta.
   public func module(named name: String, weights: Weights) throws(Diagnostic) -> Module {
-    try trace(name, self, weights: weights) { trace in
+    let isEncoder = words == nil && classifier == nil
+    let isOld = weights.holds("bert.embeddings.LayerNorm.gamma") || weights.holds("embeddings.LayerNorm.gamma")
+    func stored(_ name: String) -> String {
+      var name = isEncoder && name.hasPrefix("bert.") ? String(name.dropFirst("bert.".count)) : name
+      guard isOld else { return name }
+      for (new, old) in [("LayerNorm.weight", "LayerNorm.gamma"), ("LayerNorm.bias", "LayerNorm.beta")] where name.hasSuffix(new)
+      {
+        name = name.dropLast(new.count) + old
+      }
+      return name
+    }
+    return try trace(name, self, weights: weights, renaming: stored) { trace in
       let shape = [Extent.symbol("batch"), Extent.symbol("sequence")]
       let tokens = trace.input("input_ids", shape, element: .i64)
       let shown = trace.input("attention_mask", shape, element: .i64)
       let kinds = trace.input("token_type_ids", shape, element: .i64)
-      let mask = shown.cast(to: .bool).unsqueezed(axis: 1).unsqueezed(axis: 1)
-      var x = embeddings(tokens, kinds: kinds)
-      for layer in layers { x = layer(x, mask: mask) }
+      let x = encoder(tokens, kinds: kinds, shown: shown)
+      if let words { return trace.output("logits", words(x, words: encoder.embeddings.words.weight.tensor)) }
+      guard let pooler = encoder.pooler else { return trace.output("last_hidden_state", x) }
+      let pooled = pooler(x[0..., 0]).tanh()
+      if let classifier { return trace.output("logits", classifier(pooled)) }
       trace.output("last_hidden_state", x)
-      trace.output("pooler_output", pooler(x[0..., 0]).tanh())
-      if hasSentenceHead {
-        let weight = shown.cast(to: .f32).unsqueezed(axis: -1)
-        let mean = (x * weight).sum([1]) / weight.sum([1]).clamped(1e-9...Double(Float.greatestFiniteMagnitude))
-        trace.output(
-          "sentence_embedding", mean / mean.norm([1], keepingAxes: true).clamped(1e-12...Double(Float.greatestFiniteMagnitude)))
-      }
+      trace.output("pooler_output", pooled)
+      if hasSentenceHead { trace.output("sentence_embedding", sentence(x, shown)) }
     }
+  }
+
+  /// The mean of the tokens that the mask shows, of length 1.
+  private func sentence(_ x: Tensor, _ shown: Tensor) -> Tensor {
+    let largest = Double(Float.greatestFiniteMagnitude)
+    let weight = shown.cast(to: .f32).unsqueezed(axis: -1)
+    let mean = (x * weight).sum([1]) / weight.sum([1]).clamped(1e-9...largest)
+    return mean / mean.norm([1], keepingAxes: true).clamped(1e-12...largest)
   }
 
   /// The model that a `config.json` of BERT describes.
@@ -162,6 +234,14 @@ extension Bert: ZooModel {
     if let kind = try c.text("position_embedding_type"), kind != "absolute" {
       throw Diagnostic(.unsupported, "'position_embedding_type' is '\(kind)'; only 'absolute' is known", file: c.name)
     }
+    switch try c.texts("architectures")?.first {
+    case "BertForMaskedLM": sizes.head = .masked
+    case "BertForSequenceClassification": sizes.head = .classes(try c.object("id2label")?.values.count ?? 2)
+    case _: break
+    }
+    try c.require(
+      try c.flag("tie_word_embeddings", default: true) || sizes.head != .masked,
+      "'tie_word_embeddings' is false, which is not known here")
     try c.require(try !c.flag("is_decoder", default: false), "'is_decoder' is true; only encoders are known")
     return Bert(sizes)
   }

@@ -32,6 +32,8 @@ public struct CausalConfiguration: Sendable {
   public var hasMlpBias = false
   /// Queries and keys are normalised per head (Qwen3).
   public var normalisesHeads = false
+  /// Without the output layer: the model gives `last_hidden_state`, and names lack `model.` at their beginning.
+  public var isHeadless = false
   /// Norms scale by 1 + w, and embeddings by √width (Gemma).
   public var isGemma = false
   /// Experts of a layer; 0 where all layers have one MLP.
@@ -68,6 +70,8 @@ struct CausalAttention: Layer {
   static let names = [
     "queries": "q_proj", "keys": "k_proj", "values": "v_proj", "output": "o_proj", "queryNorm": "q_norm", "keyNorm": "k_norm",
   ]
+  // Frequencies that early checkpoints of Llama hold; they follow from the configuration.
+  static let ignored = ["rotary_emb.inv_freq"]
 
   init(_ c: CausalConfiguration) {
     queries = Linear(c.width, c.heads * c.headSize, bias: c.hasAttentionBias)
@@ -163,7 +167,7 @@ public struct CausalLanguageModel: Layer {
     embedding = Embedding(c.vocabulary, c.width, deviation: 0.02)
     layers = (0..<c.layers).map { CausalLayer(c, index: $0) }
     norm = RMSNorm(c.width, epsilon: c.epsilon, offset: c.isGemma)
-    head = c.isTied ? nil : Linear(c.width, c.vocabulary, bias: false)
+    head = c.isTied || c.isHeadless ? nil : Linear(c.width, c.vocabulary, bias: false)
     self.configuration = c
   }
 
@@ -180,6 +184,7 @@ public struct CausalLanguageModel: Layer {
       x = layer(x, rotation, mask: mask)
     }
     x = norm(x)
+    if configuration.isHeadless { return x }
     return head?(x) ?? x.linear(embedding.weight.tensor)
   }
 }
@@ -187,9 +192,13 @@ public struct CausalLanguageModel: Layer {
 extension CausalLanguageModel: ZooModel {
   /// `input_ids` [batch, sequence] to `logits`.
   public func module(named name: String, weights: Weights) throws(Diagnostic) -> Module {
-    try trace(name, self, weights: weights) { trace in
+    let isHeadless = configuration.isHeadless
+    func stored(_ name: String) -> String {
+      isHeadless && name.hasPrefix("model.") ? String(name.dropFirst("model.".count)) : name
+    }
+    return try trace(name, self, weights: weights, renaming: stored) { trace in
       let tokens = trace.input("input_ids", [Extent.symbol("batch"), Extent.symbol("sequence")], element: .i64)
-      trace.output("logits", self(tokens, trace))
+      trace.output(isHeadless ? "last_hidden_state" : "logits", self(tokens, trace))
     }
   }
 }
@@ -241,6 +250,7 @@ extension CausalConfiguration {
       isGemma = true
       if activation == .gelu { activation = .tanhGelu }
     }
+    isHeadless = try c.texts("architectures")?.first?.hasSuffix("Model") == true
     windows = try Self.windows(c, family, layers: layers)
     try readExperts(c, family)
   }

@@ -114,9 +114,13 @@ public struct Gpt2: Layer {
 }
 
 extension Gpt2: ZooModel {
-  /// Traces the model.
+  /// Traces the model. Its first checkpoints lack the beginning `transformer.` of all names, as transformers allows; so may `weights`.
   public func module(named name: String, weights: Weights) throws(Diagnostic) -> Module {
-    try trace(name, self, weights: weights) { trace in
+    let isBare = weights.holds("wte.weight")
+    func stored(_ name: String) -> String {
+      isBare && name.hasPrefix("transformer.") ? String(name.dropFirst("transformer.".count)) : name
+    }
+    return try trace(name, self, weights: weights, renaming: stored) { trace in
       let ids = trace.input("input_ids", [Extent.symbol("batch"), Extent.symbol("sequence")], element: .i64)
       let mask = trace.causalMask(ids.shape[1])
       var x = tokens(ids) + positions.weight.tensor.prefix(ids.shape[1], axis: 0)

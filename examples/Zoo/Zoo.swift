@@ -61,15 +61,15 @@ enum ModelKind: String, CaseIterable {
   /// Classes of transformers whose checkpoints have the names that the model gives its parameters.
   var architectures: [String] {
     switch self {
-    case .bert: ["BertModel"]
+    case .bert: ["BertModel", "BertForMaskedLM", "BertForSequenceClassification"]
     case .gpt2: ["GPT2LMHeadModel"]
-    case .llama: ["LlamaForCausalLM"]
-    case .mistral: ["MistralForCausalLM"]
-    case .qwen2: ["Qwen2ForCausalLM"]
-    case .qwen3: ["Qwen3ForCausalLM"]
-    case .gemma: ["GemmaForCausalLM"]
-    case .mixtral: ["MixtralForCausalLM"]
-    case .qwen3Moe: ["Qwen3MoeForCausalLM"]
+    case .llama: ["LlamaForCausalLM", "LlamaModel"]
+    case .mistral: ["MistralForCausalLM", "MistralModel"]
+    case .qwen2: ["Qwen2ForCausalLM", "Qwen2Model"]
+    case .qwen3: ["Qwen3ForCausalLM", "Qwen3Model"]
+    case .gemma: ["GemmaForCausalLM", "GemmaModel"]
+    case .mixtral: ["MixtralForCausalLM", "MixtralModel"]
+    case .qwen3Moe: ["Qwen3MoeForCausalLM", "Qwen3MoeModel"]
     }
   }
 

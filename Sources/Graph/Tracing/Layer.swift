@@ -32,7 +32,24 @@ public struct NamedParameter: Sendable {
   public var isWhole: Bool { !name.contains("*") }
 
   /// The name of the stored tensor for an index of the first axis.
-  public func storedName(_ index: Int) -> String { name.replacing("*", with: "\(index)") }
+  public func storedName(_ index: Int) -> String { Self.storedName(name, index) }
+
+  static func storedName(_ name: String, _ index: Int) -> String { name.replacing("*", with: "\(index)") }
+
+  /// The tensors as which a parameter of a module is stored: itself, or with a `*` in its name one per index of its first axis. Nothing
+  /// is copied.
+  public static func storedTensors(of name: String, _ content: TensorContent) -> [(name: String, content: TensorContent)] {
+    guard name.contains("*"), let count = content.storedShape.first, count > 0, content.data.count % count == 0 else {
+      return [(name, content)]
+    }
+    let bytes = content.data.count / count
+    return (content.kept[0] ?? Array(0..<count)).enumerated().compactMap { position, row in
+      let start = content.data.range.lowerBound + row * bytes
+      guard let data = TensorData(content.data.store, range: start..<start + bytes) else { return nil }
+      let part = TensorContent(data, element: content.element, shape: Array(content.storedShape.dropFirst()))
+      return (storedName(name, position), part.keeping(Array(content.kept.dropFirst())))
+    }
+  }
 }
 
 /// The parameters of a model, found by walking its properties.
@@ -44,6 +61,20 @@ struct ParameterWalk {
 
   /// Throws where two parameters get one name, or `names` speaks of a property that is not there.
   init(_ model: any Layer) throws(Diagnostic) { try visit(model, path: "") }
+
+  /// The same parameters by other names. Throws where two get one name.
+  func renamed(_ renaming: (String) -> String) throws(Diagnostic) -> ParameterWalk {
+    var result = self
+    result.parameters = parameters.map { NamedParameter(name: renaming($0.name), parameter: $0.parameter) }
+    result.ignored = Set(ignored.map(renaming))
+    var names: Set<String> = []
+    for named in result.parameters where !names.insert(named.name).inserted { throw Self.twice(named.name) }
+    return result
+  }
+
+  private static func twice(_ name: String) -> Diagnostic {
+    Diagnostic(.invalid, "two parameters of the model are called \(name); give one another name in its layer's names")
+  }
 
   private static func join(_ path: String, _ name: String) -> String {
     path.isEmpty || name.isEmpty ? path + name : "\(path).\(name)"
@@ -78,9 +109,7 @@ struct ParameterWalk {
 
   private mutating func add(_ parameter: Parameter, _ name: String) throws(Diagnostic) {
     guard seen.insert(parameter.identity).inserted else { return }
-    guard names.insert(name).inserted else {
-      throw Diagnostic(.invalid, "two parameters of the model are called \(name); give one another name in its layer's names")
-    }
+    guard names.insert(name).inserted else { throw Self.twice(name) }
     parameters.append(NamedParameter(name: name, parameter: parameter))
   }
 }

@@ -78,12 +78,15 @@ enum NumberFormatCheck {
 /// The parameters are those that the properties of `model` lead to, in that order, whether they are read or not; `body` takes inputs from
 /// the trace and gives it outputs. The result prints as `.ir`, verifies, is pruned, runs and is exported as any other module.
 ///
+/// `renaming` changes the names that parameters have in checkpoints and in the graph, for models that are stored in more than one way.
+///
 /// Throws the first failure: an operation whose operands do not fit, with its Swift file and line; or all weights that are missing, left
 /// over or of another shape, in one message.
 public func trace(
-  _ name: String, _ model: some Layer, weights: Weights = .random(seed: 0), _ body: (Trace) -> Void
+  _ name: String, _ model: some Layer, weights: Weights = .random(seed: 0), renaming: (String) -> String = { $0 },
+  _ body: (Trace) -> Void
 ) throws(Diagnostic) -> Module {
-  let walk = try ParameterWalk(model)
+  let walk = try ParameterWalk(model).renamed(renaming)
   let contents = try WeightLoader.contents(walk, weights, model: name)
   let builder = TraceBuilder(name: name)
   for (named, content) in zip(walk.parameters, contents) {

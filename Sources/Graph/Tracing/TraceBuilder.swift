@@ -294,7 +294,9 @@ final class TraceBuilder: Sendable {
     let parts = extents.map { extent in
       extent.constant.map { constant(wholes: [$0], [1], site) } ?? length(extent, site)
     }
-    return parts.count == 1 ? parts[0] : node(.joining(.concat), parts, [.init(.axis, .int(0))], Site(site.file, site.line, isExact: site.isExact, path: ""))
+    return parts.count == 1
+      ? parts[0]
+      : node(.joining(.concat), parts, [.init(.axis, .int(0))], Site(site.file, site.line, isExact: site.isExact, path: ""))
   }
 
   /// One length as a list of one whole number.

@@ -9,6 +9,14 @@ public enum Weights: Sendable {
   /// Stored tensors: all their names, and each by its name. Strict: every name and shape must be the model's.
   case stored(names: [String], content: @Sendable (String) -> TensorContent?)
 
+  /// True where the weights are stored and one has this name.
+  public func holds(_ name: String) -> Bool {
+    switch self {
+    case .random, .absent: false
+    case .stored(let names, _): names.contains(name)
+    }
+  }
+
   /// Stored tensors by name.
   public static func stored(_ tensors: [String: TensorContent]) -> Weights {
     .stored(names: tensors.keys.sorted(), content: { tensors[$0] })
