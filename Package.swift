@@ -14,11 +14,13 @@ let package = Package(
     .target(name: "Kernels", linkerSettings: [.linkedLibrary("m", .when(platforms: [.linux]))]),
     .target(name: "Graph", exclude: ["Tracing"], swiftSettings: strict),
     .target(name: "Tracing", dependencies: ["Graph"], path: "Sources/Graph/Tracing", swiftSettings: strict),
-    .target(name: "Zoo", dependencies: ["Tracing"], path: "examples/Zoo", exclude: ["README.md"], swiftSettings: strict),
+    .target(
+      name: "Zoo", dependencies: ["Tracing"], path: "examples/Zoo", exclude: ["README.md"], swiftSettings: strict),
     .target(name: "Formats", dependencies: ["Graph"], swiftSettings: strict),
     .target(name: "Passes", dependencies: ["Graph", "Formats", "Runtime"], swiftSettings: strict),
     .target(name: "Runtime", dependencies: ["Graph", "Formats", "Kernels"], swiftSettings: strict),
-    .executableTarget(name: "prunec", dependencies: ["Graph", "Formats", "Passes", "Runtime", "Tracing", "Zoo"], swiftSettings: strict),
+    .executableTarget(
+      name: "prunec", dependencies: ["Graph", "Formats", "Passes", "Runtime", "Tracing", "Zoo"], swiftSettings: strict),
     .executableTarget(
       name: "own-model", dependencies: ["Tracing", "Graph", "Formats", "Passes", "Runtime"], path: "examples/OwnModel",
       swiftSettings: strict),
