@@ -78,6 +78,12 @@ struct ShapeErrorTests {
     #expect(failure { trace in trace.output("y", other + trace.input("x", [1, 3])) }?.message.contains("another trace") == true)
   }
 
+  @Test("Only axes of length 1 are repeated, and no axis is lost", arguments: [[2], [3], [1, 2], [2, 2, 4]])
+  func expansion(target: [Int]) throws {
+    let thrown = failure { trace in trace.output("y", trace.input("x", [1, 3]).expanded(to: target)) }
+    #expect(try #require(thrown).message == "expand: f32[1, 3] cannot take the shape \(target)")
+  }
+
   @Test("A length that no tensor has cannot be had when the model runs")
   func unknownLength() throws {
     let error = try #require(

@@ -28,6 +28,9 @@ extension LeNet: ZooModel {
     }
   }
 
+  /// The network; there is nothing to configure.
+  public static func make(from configuration: Configuration) throws(Diagnostic) -> LeNet { LeNet() }
+
   /// The network in its only size.
   static let entries = [
     ZooEntry(name: "lenet", summary: "LeNet: two convolutions and three linear layers, for digits") { LeNet() }

@@ -48,7 +48,7 @@ public func model(modelType: String? = nil, configuration: Configuration) throws
 
 /// A model that `architecture` names as timm and torchvision do.
 private func imageModel(_ architecture: String, _ configuration: Configuration) throws(Diagnostic) -> any ZooModel {
-  if architecture == "lenet" { return LeNet() }
+  if architecture == "lenet" { return try LeNet.make(from: configuration) }
   if architecture.hasPrefix("resnet") { return try ResNet.make(from: configuration) }
   return try VisionTransformer.make(from: configuration)
 }

@@ -85,6 +85,13 @@ extension Tensor {
     guard value != nil else { return self }
     let site = Site(file, line)
     let ahead = shape.count - rank
+    let fits = zip(shape.reversed(), type.shape.reversed()).allSatisfy { wanted, own in
+      own == Extent(1) || wanted.extent == own || wanted.extent == Extent(-1)
+    }
+    guard ahead >= 0, fits else {
+      builder.fail("expand: \(type) cannot take the shape \(InferenceContext.text(shape.map(\.extent)))", site)
+      return poisoned(site)
+    }
     // An axis that stays as it is is written as 1, which broadcasts: so nothing is said of its length.
     let target = shape.enumerated().map { axis, length in
       let own = axis >= ahead && axis - ahead < rank ? type.shape[axis - ahead] : Extent(1)
