@@ -90,8 +90,7 @@ struct CompileVerb {
       if kind == .heads, kinds.contains(.width) { continue }
       kinds.remove(kind)
       if asked != nil {
-        let advice = kind == .heads ? "; --kinds heads,width can be said, and -o NAME.onnx always" : "; -o NAME.onnx can hold it"
-        console.note("\(kind.rawValue) stay as they are: \(reason)\(advice)")
+        console.note("\(kind.rawValue) stay as they are: \(reason); -o NAME.onnx can hold a model without some of them")
       }
     }
     choice.kinds = kinds
