@@ -132,8 +132,8 @@ import Testing
   static func prove(_ seeds: Range<UInt64>) throws -> Tally {
     var tally = Tally()
     for seed in seeds {
-      let model = try CompiledModel(try RandomGraphs.module(seed: seed)) { RandomGraphTests.randomPlan($0, seed: seed) }
       do {
+        let model = try CompiledModel(try RandomGraphs.module(seed: seed)) { RandomGraphTests.randomPlan($0, seed: seed) }
         let proof = try model.proof(seed: seed)
         tally.proved += proof.isProved ? 1 : 0
         if !proof.isProved { Issue.record("seed \(seed): \(proof.faults.map(\.summary))") }

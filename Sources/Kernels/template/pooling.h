@@ -17,7 +17,8 @@ PK_INLINE void pool_block(
 #pragma clang loop unroll(full)
       for (int v = 0; v < vectors; v++) {
         const vf value = v + 1 < vectors ? load(at + v * LANES) : load_masked(at + v * LANES, last);
-        values[v] = maximum ? vf_max(values[v], value) : values[v] + value;
+        // What is no number stays the maximum once it is met.
+        values[v] = maximum ? vf_select((vi)(value > values[v]) | (vi)(value != value), value, values[v]) : values[v] + value;
       }
     }
   float *to = p->output + (y * p->output_width + x) * p->output_pixel_stride + channel;
