@@ -18,7 +18,7 @@ let package = Package(
       name: "Zoo", dependencies: ["Tracing"], path: "examples/Zoo", exclude: ["README.md"], swiftSettings: strict),
     .target(name: "Formats", dependencies: ["Graph"], swiftSettings: strict),
     .target(name: "Passes", dependencies: ["Graph", "Formats", "Runtime"], swiftSettings: strict),
-    .target(name: "Runtime", dependencies: ["Graph", "Formats", "Kernels"], swiftSettings: strict),
+    .target(name: "Runtime", dependencies: ["Graph", "Kernels"], swiftSettings: strict),
     .executableTarget(
       name: "prunec", dependencies: ["Graph", "Formats", "Passes", "Runtime", "Tracing", "Zoo"], swiftSettings: strict),
     .executableTarget(
@@ -35,7 +35,7 @@ let package = Package(
     .testTarget(name: "ZooTests", dependencies: ["Zoo", "Tracing", "Runtime", "Passes", "TestSupport"], swiftSettings: strict),
     .testTarget(name: "KernelsTests", dependencies: ["Kernels", "TestSupport"], swiftSettings: strict),
     .testTarget(name: "FormatsTests", dependencies: ["Formats", "TestSupport"], swiftSettings: strict),
-    .testTarget(name: "RuntimeTests", dependencies: ["Runtime", "Formats", "TestSupport"], swiftSettings: strict),
+    .testTarget(name: "RuntimeTests", dependencies: ["Runtime", "Formats", "Passes", "TestSupport"], swiftSettings: strict),
     .testTarget(name: "CommandTests", dependencies: ["prunec", "TestSupport", "Tracing", "Zoo"], swiftSettings: strict),
     .testTarget(name: "PassesTests", dependencies: ["Passes", "TestSupport"], exclude: ["Cases"], swiftSettings: strict),
   ]

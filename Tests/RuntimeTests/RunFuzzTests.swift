@@ -1,6 +1,7 @@
 import Formats
 import Foundation
 import Graph
+import Passes
 import TestSupport
 import Testing
 
