@@ -27,7 +27,8 @@ enum Help {
         prunec model.onnx -o small.onnx --ratio 0.3    remove 30 % of every group's indices
         prunec bench small.onnx --vs model.onnx        how much faster it is
 
-      MODEL is an .onnx or an .ir file; which of them is told from its content.
+      MODEL is an .onnx or an .ir file, told apart by content, or a folder with
+      config.json and safetensors.
       Exit codes: 0 done; 1 the answer is no; 2 wrong call; 3 the model needs
       something unsupported; 4 the input cannot be read or is invalid; 5 the output
       cannot be written.
