@@ -10,7 +10,7 @@ enum CheckMode: Sendable {
   case always, never
 
   /// Bytes of weights up to which a compile proves its result without being asked.
-  static let usualLimit = 1 << 30
+  static let usualLimit = Proof.usualLimit
 }
 
 /// What came of comparing the masked original with the smaller model.

@@ -67,6 +67,21 @@ import Testing
     }
   }
 
+  @Test("models above a size are measured by influence in one run; others are not")
+  func large() throws {
+    let module = try stack(scales: [1, 0.001, 0.5, 0.01])
+    let bytes = module.parameters.reduce(0) { $0 + $1.content.byteCount }
+    for (limit, measure) in [(bytes - 1, DepthScores.Measure.randomInfluence), (bytes, .outputChange)] {
+      let compilation = try compiled(module) {
+        $0.depth.kept = .count(2)
+        $0.depth.largestBypassed = limit
+      }
+      let depth = try #require(compilation.depth)
+      #expect(depth.scores?.measure == measure)
+      #expect(depth.dropped.map(\.id) == [1, 3])
+    }
+  }
+
   @Test("a block that adds nothing has no influence, one that turns the stream has")
   func influence() throws {
     let module = try stack(scales: [0, 1])

@@ -64,12 +64,24 @@ public struct TensorContent: Sendable {
   /// The kept bytes in memory.
   public func materialized() -> TensorData {
     if isWhole { return data }
-    return TensorData(count: byteCount) { target in
-      var at = 0
-      write { piece in
-        UnsafeMutableRawBufferPointer(rebasing: target[at..<at + piece.count]).copyMemory(from: piece)
-        at += piece.count
-      }
+    return TensorData(count: byteCount) { gather(to: $0) }
+  }
+
+  /// The same numbers; what is kept of a large tensor is gathered when it is first read, and again after a rest.
+  public var gatheredWhenRead: TensorContent {
+    if isWhole || byteCount < 1 << 16 { return self }
+    let gathered = TensorData(lazy: byteCount) { target in
+      self.gather(to: target)
+      self.data.rest()
+    }
+    return TensorContent(gathered, element: element, shape: shape)
+  }
+
+  private func gather(to target: UnsafeMutableRawBufferPointer) {
+    var at = 0
+    write { piece in
+      UnsafeMutableRawBufferPointer(rebasing: target[at..<at + piece.count]).copyMemory(from: piece)
+      at += piece.count
     }
   }
 
@@ -89,7 +101,8 @@ public struct TensorContent: Sendable {
       }
     }
     let outputRow = runs.reduce(0) { $0 + $1.count }
-    let single = unit == 4 && runs.count * 2 > (kept[last]?.count ?? 0)
+    // Many short runs are copied number by number.
+    let isScattered = runs.count * 2 > (kept[last]?.count ?? 0)
     let indices = kept[last] ?? []
     let buffer = UnsafeMutableRawBufferPointer.allocate(byteCount: max(chunk, outputRow), alignment: 16)
     defer { buffer.deallocate() }
@@ -101,10 +114,15 @@ public struct TensorContent: Sendable {
       }
       guard let source = bytes.baseAddress?.advanced(by: row * rowBytes), let start = buffer.baseAddress else { return }
       var target = start.advanced(by: filled)
-      if single {
+      if isScattered, unit == 4 {
         for index in indices {
           target.storeBytes(of: source.loadUnaligned(fromByteOffset: index * 4, as: UInt32.self), as: UInt32.self)
           target += 4
+        }
+      } else if isScattered, unit == 2 {
+        for index in indices {
+          target.storeBytes(of: source.loadUnaligned(fromByteOffset: index * 2, as: UInt16.self), as: UInt16.self)
+          target += 2
         }
       } else {
         for run in runs {

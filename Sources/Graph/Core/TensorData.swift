@@ -6,54 +6,6 @@
   import Musl
 #endif
 
-/// Bytes that never change once they are shared: a mapped file or an allocation, freed when nobody holds them.
-///
-/// The only place of the project that owns raw memory; everything else reads through `TensorData`.
-public final class ByteStore: @unchecked Sendable {
-  private let base: UnsafeMutableRawPointer?
-  /// Number of bytes.
-  public let count: Int
-  private let isFile: Bool
-  private let release: @Sendable (UnsafeMutableRawPointer, Int) -> Void
-
-  /// Takes over memory that `release` gives back. `base` may be nil for no bytes at all. `isFile`: it is a private, read-only mapping of a
-  /// file, whose pages can be read again at any time.
-  public init(
-    adopting base: UnsafeMutableRawPointer?, count: Int, isFile: Bool = false,
-    release: @escaping @Sendable (UnsafeMutableRawPointer, Int) -> Void
-  ) {
-    self.base = base
-    self.isFile = isFile
-    self.count = base == nil ? 0 : count
-    self.release = release
-  }
-
-  /// Allocates `count` bytes, zeroed, and lets `fill` write them.
-  public convenience init(count: Int, fill: (UnsafeMutableRawBufferPointer) throws -> Void) rethrows {
-    let base = count > 0 ? calloc(count, 1) : nil
-    self.init(adopting: base, count: count) { pointer, _ in free(pointer) }
-    try fill(UnsafeMutableRawBufferPointer(start: base, count: base == nil ? 0 : count))
-  }
-
-  deinit {
-    if let base { release(base, count) }
-  }
-
-  /// Lends the bytes for the duration of `body`.
-  public func withUnsafeBytes<Result>(_ body: (UnsafeRawBufferPointer) throws -> Result) rethrows -> Result {
-    try body(UnsafeRawBufferPointer(start: base, count: count))
-  }
-
-  /// Says that a range will not be read for a while: whole pages of a mapped file leave the process's memory. The bytes stay readable.
-  func rest(_ range: Range<Int>) {
-    guard isFile, let base else { return }
-    let page = Int(getpagesize())
-    let first = (range.lowerBound + page - 1) / page * page
-    let end = range.upperBound / page * page
-    if end > first { madvise(base + first, end - first, MADV_DONTNEED) }
-  }
-}
-
 /// The bytes of one tensor, little-endian and row-major: a part of a mapped file or of an allocation. Copies share the bytes.
 public struct TensorData: Sendable {
   /// Where the bytes lie.
@@ -74,6 +26,13 @@ public struct TensorData: Sendable {
     range = 0..<store.count
   }
 
+  /// Bytes that `fill` computes when they are first read, and again when they are read after a rest: `fill` must write all of them, and
+  /// the same each time.
+  public init(lazy count: Int, fill: @escaping @Sendable (UnsafeMutableRawBufferPointer) -> Void) {
+    store = ByteStore(lazy: count, fill: fill)
+    range = 0..<store.count
+  }
+
   /// A copy of an array of numbers.
   public init<Number: BitwiseCopyable>(_ numbers: [Number]) {
     self.init(count: numbers.count * MemoryLayout<Number>.stride) { target in
@@ -89,8 +48,15 @@ public struct TensorData: Sendable {
     try store.withUnsafeBytes { try body(UnsafeRawBufferPointer(rebasing: $0[range])) }
   }
 
-  /// Says that the bytes will not be read for a while, so that those of a mapped file need not take memory.
+  /// Says that the bytes will not be read for a while, so that those of a mapped file, and those that can be computed again, need not take
+  /// memory.
   public func rest() { store.rest(range) }
+
+  /// The bytes at an address that stays theirs as long as somebody holds them: a copy of bytes that come and go.
+  public var lasting: TensorData {
+    guard store.isLazy else { return self }
+    return TensorData(count: count) { target in withUnsafeBytes { target.copyMemory(from: $0) } }
+  }
 
   /// The numbers as an array; bytes beyond a whole number of them are left out. Meant for small tensors.
   public func numbers<Number: BitwiseCopyable>(as type: Number.Type) -> [Number] {

@@ -17,17 +17,21 @@ extension Tensor {
   /// Numbers of any type read with one stride per axis, from `start` on. All positions must lie inside the tensor.
   func strided(_ target: [Int], strides: [Int], start: Int = 0) -> Tensor {
     if let bits = element.bits, bits < 8 { return unpacked.strided(target, strides: strides, start: start).repacked(as: element) }
+    let count = target.contains(0) ? 0 : target.reduce(1, *)
+    let moved = TensorData(count: count * width) { stridedCopy(target, strides: strides, start: start, to: $0) }
+    return Tensor(element, target, checked: moved)
+  }
+
+  /// Writes numbers of whole bytes, read with one stride per axis from `start` on; `bytes` has room for them.
+  func stridedCopy(_ target: [Int], strides: [Int], start: Int, to bytes: UnsafeMutableRawBufferPointer) {
     let walk = StridedWalk(target, strides: [strides], starts: [start])
     let (width, run, step) = (width, walk.run, walk.steps[0])
-    let moved = TensorData(count: walk.count * width) { bytes in
-      data.withUnsafeBytes { source in
-        guard let to = bytes.baseAddress, let from = source.baseAddress else { return }
-        walk.forEachRun { at, starts in
-          RawNumbers.copy(from + starts[0] * width, step: step, to: to + at * width, count: run, width: width)
-        }
+    data.withUnsafeBytes { source in
+      guard let to = bytes.baseAddress, let from = source.baseAddress else { return }
+      walk.forEachRun { at, starts in
+        RawNumbers.copy(from + starts[0] * width, step: step, to: to + at * width, count: run, width: width)
       }
     }
-    return Tensor(element, target, checked: moved)
   }
 
   /// Numbers of any type picked axis by axis: per axis the indices read, in any order and number; nil for the whole axis as it is.

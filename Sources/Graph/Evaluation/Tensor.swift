@@ -161,7 +161,11 @@ extension Tensor {
 
   /// Axes in another order: axis i of the result is axis `order[i]`.
   public func transposed(_ order: [Int]) -> Tensor {
-    let strides = Self.strides(shape)
-    return strided(order.map { shape[$0] }, strides: order.map { strides[$0] })
+    let target = order.map { shape[$0] }
+    if let bits = element.bits, bits < 8 {
+      let strides = Self.strides(shape)
+      return strided(target, strides: order.map { strides[$0] })
+    }
+    return Tensor(element, target, checked: TensorData(count: data.count) { transpose(order, to: $0) })
   }
 }

@@ -35,10 +35,11 @@ extension Elementwise {
   /// Whole numbers of 64 bits are rounded once, not by way of f64.
   private static func singles(_ input: Tensor) -> TensorData {
     switch input.element {
+    case .f16, .bf16: TensorData(count: input.count * 4) { input.widen(to: $0) }
     case .i64: TensorData(input.wholes.map { Float($0) })
     case .u64: TensorData(input.wholes.map { Float(UInt(bitPattern: $0)) })
     case .bool: TensorData(input.truths.map { $0 ? 1 : 0 } as [Float])
-    case .f32, .f64, .f16, .bf16, .i8, .i16, .i32, .u8, .u16, .u32, .i4, .u4, .i2, .u2, .f8e4m3fn, .f8e4m3fnuz, .f8e5m2,
+    case .f32, .f64, .i8, .i16, .i32, .u8, .u16, .u32, .i4, .u4, .i2, .u2, .f8e4m3fn, .f8e4m3fnuz, .f8e5m2,
       .f8e5m2fnuz, .f8e8m0, .f4e2m1, .string, .c64, .c128, .unknown:
       NumberFormat.encode(reals: input.reals, as: .f32)
     }

@@ -23,10 +23,12 @@ public struct DepthOptions: Sendable {
   public var dropped: [String] = []
   /// How many whole layers stay; the ones that change the stream least go first.
   public var kept: DepthBudget?
-  /// Values for the model's inputs, to see how blocks change the stream; without, random ones show what bypassing does to the outputs.
+  /// Values for the model's inputs, to see how blocks change the stream; without, random ones are used (see `DepthScores`).
   public var data: [RuntimeValue]?
   /// The model that the module was imported from, which control flow needs to be executed.
   public var source: NamedModel?
+  /// Bytes of weights up to which a model without `data` is run once for each layer, that layer bypassed.
+  public var largestBypassed = Proof.usualLimit
   /// Threads to compute scores with.
   public var threads = 1
 

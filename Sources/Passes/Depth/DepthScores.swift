@@ -8,11 +8,14 @@ import Runtime
 /// numbers are one vector.
 ///
 /// Without: the model is run on random inputs, each layer bypassed in turn; what counts is ‖y − y'‖ / ‖y‖, the largest over the outputs.
+/// That is a run for each layer, so models of more than `DepthOptions.largestBypassed` bytes of weights get their block influence on random
+/// inputs instead, in one run that holds no more weights than its present step reads.
 public struct DepthScores: Sendable {
   /// How worth is measured.
   public enum Measure: String, Sendable {
     case influence
     case outputChange = "output change"
+    case randomInfluence = "influence on random inputs"
   }
 
   /// How worth was measured.
@@ -28,6 +31,11 @@ public struct DepthScores: Sendable {
     if let data = options.data {
       measure = .influence
       worth = try Self.influence(found, units, data, options)
+    } else if found.module.parameters.reduce(0, { $0 + $1.content.byteCount }) > options.largestBypassed {
+      measure = .randomInfluence
+      worth = try InventedInputs.firstAccepted(for: found.module, seed: seed) { (inputs) throws(Diagnostic) in
+        try Self.influence(found, units, inputs, options)
+      }.result
     } else {
       measure = .outputChange
       worth = try Self.outputChange(found, units, options, seed)
@@ -59,8 +67,9 @@ public struct DepthScores: Sendable {
     let isImage = units.map { unit in unit.contains { found.blocks[$0].kind == .convolution } }
     var waiting = Set(units.indices)
     var worth = [Double](repeating: 0, count: units.count)
-    var run = try Stepper(module, source: options.source, inputs: data, threads: options.threads)
-    while let step = try run.advance() {
+    var run = try Stepper(
+      module, source: options.source, inputs: data, threads: options.threads, only: Set(needs.keys))
+    while !waiting.isEmpty, let step = try run.advance() {
       for name in run.names(madeBy: step) where needs[name] != nil {
         if let tensor = try run.value(madeNow: name) { seen[name] = Stream(tensor) }
       }

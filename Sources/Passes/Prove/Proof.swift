@@ -30,6 +30,9 @@ public struct Proof: Sendable {
   /// Largest relative error that counts as rounding.
   public static let defaultTolerance = 1e-4
 
+  /// Bytes of weights up to which a model is run more often than it must be, without being asked.
+  public static let usualLimit = 1 << 30
+
   /// Runs the original, masked by a plan, and the smaller model on the same inputs.
   ///
   /// `solution` and `plan` are of the original; `smaller` is matched by the names of its values. Inside values may differ by ten times the

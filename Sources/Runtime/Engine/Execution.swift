@@ -134,14 +134,16 @@ public struct Stepper {
   private var firstUses: [Int: [Int]] = [:]
   private var lastUses: [Int: [Int]] = [:]
 
-  /// A run of a module on inputs, before its first step. A plain run uses no kernels: slower, and each sum rounded but once.
+  /// A run of a module on inputs, before its first step. A plain run uses no kernels: slower, and each sum rounded but once. `only`: names of
+  /// the values that somebody will look at; what they do not need is left out, so that `outputs` are others than the model's.
   public init(
     _ module: Module, source: NamedModel?, inputs: [RuntimeValue], threads: Int, isPlain: Bool = false,
-    limits: PlainRunner.Limits = .init()
+    only names: Set<String>? = nil, limits: PlainRunner.Limits = .init()
   ) throws(Diagnostic) {
     var types: [TensorType] = []
     for (input, value) in zip(module.inputs, inputs) { types.append(value.tensor?.type ?? .unranked(module[input].type.element)) }
-    let lowered = try Lowering.lower(module, inputs: types, passes: Lowering.plainPasses)
+    let wanted = names.map { module.cut(to: $0) } ?? module
+    let lowered = try Lowering.lower(wanted, inputs: types, passes: Lowering.plainPasses)
     let program = try ProgramBuilder.build(lowered, threads: threads, style: isPlain ? .plain : .stepwise, limit: limits.bytes)
     let frame = Frame(program, pool: WorkPool(threads: threads))
     let runner = PlainRunner(lowered, source: source, limits: limits)

@@ -44,6 +44,8 @@ final class Frame: @unchecked Sendable {
     for index in indices where held[index] == nil {
       let data = constants[index].make()
       held[index] = data
+      // Packed numbers are not needed twice.
+      if data.store !== constants[index].source.store { constants[index].source.rest() }
       if let base = data.withUnsafeBytes({ $0.baseAddress }) {
         addresses[constants[index].buffer] = UnsafeMutableRawPointer(mutating: base)
       }

@@ -109,7 +109,7 @@ struct ProgramBuilder {
     case .made?: return nil
     case nil:
       guard let content = parameters[value] else { return nil }
-      let placement = Placement(dense: addConstant(content) { Self.aligned(content.materialized()) }, content.shape)
+      let placement = Placement(dense: addConstant(content) { Self.aligned(content.materialized().lasting) }, content.shape)
       storage[value.index] = .buffer(placement)
       return placement
     }

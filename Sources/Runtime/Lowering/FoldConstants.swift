@@ -5,11 +5,20 @@ extension Lowering {
   ///
   ///     %s = sqrt 〈64.0〉;  %y = div %x, %s     becomes     %y = div %x, 〈8.0〉
   ///
-  /// Random numbers, opaque nodes, and results much larger than what they are made of are left to the run.
+  /// Random numbers, opaque nodes, and results much larger than what they are made of are left to the run. Large casts and transposes of
+  /// weights are computed when they are first read, and take no memory before and between.
   static let foldConstants = LoweringPass(name: "fold-constants", summary: "compute what does not depend on the inputs") {
     module throws(Diagnostic) in
+    for index in module.parameters.indices {
+      module.parameters[index].content = module.parameters[index].content.gatheredWhenRead
+    }
     var constants = module.constants()
     var random = SplitMix(seed: 0)
+    func add(_ result: Tensor, _ output: ValueID) {
+      constants[output] = result.content
+      module[output].type = result.type
+      module.parameters.append(Parameter(value: output, content: result.content))
+    }
     for node in module.nodes {
       guard isFoldable(node), node.inputs.allSatisfy({ $0.map { constants[$0] != nil } ?? true }) else { continue }
       let inputs = node.inputs.map { input in input.flatMap { constants[$0] }.flatMap { Tensor($0) } }
@@ -19,19 +28,26 @@ extension Lowering {
         total + (output.flatMap { module[$0].type.staticShape.flatMap(Tensor.count) } ?? Int.max >> 8) * 8
       }
       guard made <= max(1 << 23, 4 * read) else { continue }
+      if let output = node.outputs.first.flatMap({ $0 }), let result = Tensor.lazyResult(of: node, inputs: inputs),
+        result.data.count > leastLazyBytes
+      {
+        add(result, output)
+        continue
+      }
       // What cannot be computed now fails, or not, when it runs.
       guard let results = try? Evaluation.run(node, opsets: module.opsets, inputs: inputs, label: "", random: &random) else {
         continue
       }
+      for case let input? in inputs where input.data.count > leastLazyBytes { input.data.rest() }
       for (output, result) in zip(node.outputs, results) {
-        guard let output, let result else { continue }
-        constants[output] = result.content
-        module[output].type = result.type
-        module.parameters.append(Parameter(value: output, content: result.content))
+        if let output, let result { add(result, output) }
       }
     }
     module.removeDead()
   }
+
+  /// Smaller results are computed at once.
+  private static let leastLazyBytes = 1 << 16
 
   private static func isFoldable(_ node: Node) -> Bool {
     switch node.operation {

@@ -22,12 +22,13 @@ public enum Lowering {
 
   /// All passes. `specialise` comes before them.
   public static let passes: [LoweringPass] = [
-    foldConstants, widen, expandBatchNorm, expandResize, foldScales, recogniseActivations, recogniseNorms, recogniseAttention,
+    widenGathered, foldConstants, widen, expandBatchNorm, expandResize, foldScales, recogniseActivations, recogniseNorms,
+    recogniseAttention,
     LoweringPass(name: "fold-masks", summary: "compute what recognition left to compute", run: foldConstants.run),
   ]
 
   /// The passes that leave every node what it is, so that each value can still be looked at.
-  static let plainPasses = [foldConstants, widen]
+  static let plainPasses = [widenGathered, foldConstants, widen]
 
   /// A module for inputs of the given shapes, with every pass done. `after` sees the module after each.
   ///
@@ -113,6 +114,19 @@ extension Module {
     }
     nodes = kept.reversed()
     parameters = parameters.filter { isWanted[$0.value.index] }
+  }
+
+  /// What the named values need, and nothing else: these that no node reads are the outputs. Inputs stay.
+  func cut(to names: Set<String>) -> Module {
+    var module = self
+    let inputs = Set(module.inputs)
+    let made = module.nodes.flatMap { $0.outputs.compactMap { $0 } }
+    module.outputs = made.filter { names.contains(module[$0].name) && !inputs.contains($0) }
+    module.removeDead()
+    let readers = module.readerCounts()
+    // Each of the present outputs counts as read once by that.
+    module.outputs.removeAll { readers[$0.index] > 1 }
+    return module
   }
 
   /// Parameters by value.
