@@ -14,10 +14,8 @@ import torch
 
 def kept(layout, groups):
     """Length of an axis, and its positions that stay."""
-    if isinstance(layout, int):
-        return layout, np.arange(layout)
-    if isinstance(layout, str):
-        return groups[layout]
+    if not isinstance(layout, dict):
+        return groups[layout] if isinstance(layout, str) else (layout, np.arange(layout))
     (kind, parts), = layout.items()
     length, stay = (0, np.arange(0)) if kind == "sum" else (1, np.zeros(1, int))
     for inner, inside in (kept(part, groups) for part in parts):
@@ -28,11 +26,11 @@ def kept(layout, groups):
     return length, stay
 
 
-def cut(name, tensor, axes):
+def cut(name, tensor, layouts, groups):
     """The part of a tensor that stays."""
-    if list(tensor.shape) != [length for length, _ in axes]:
-        raise ValueError(f"{name} is {list(tensor.shape)}, where the plan has {[length for length, _ in axes]}")
-    for axis, (_, stay) in enumerate(axes):
+    for axis, (length, stay) in enumerate(kept(layout, groups) for layout in layouts):
+        if tensor.dim() != len(layouts) or tensor.shape[axis] != length:
+            raise ValueError(f"{name} is {list(tensor.shape)}, where the plan has {layouts}")
         tensor = tensor.index_select(axis, torch.as_tensor(stay, device=tensor.device))
     return tensor
 
@@ -40,21 +38,22 @@ def cut(name, tensor, axes):
 def apply_plan(plan, state):
     """The smaller state_dict. What a plan calls experts.*.weight are the tensors experts.0.weight, experts.1.weight and so on."""
     groups = {group["name"]: (group["extent"], np.array(group["kept"])) for group in plan["groups"]}
-    gone = [name.split("*") for block in plan.get("blocks", []) for name in block["parameters"]]
-    cuts, sources = {}, {name: name for name in state}
-    for name, axes in ((name, [kept(axis, groups) for axis in axes]) for name, axes in plan["tensors"].items()):
-        for number in range(axes[0][0] if "*" in name else 0):
-            stays = dict(enumerate(axes[0][1]))
-            cuts[name.replace("*", str(number))] = axes[1:]
-            sources[name.replace("*", str(number))] = name.replace("*", str(stays[number])) if number in stays else None
-        cuts[name] = axes
+    gone = {name for block in plan.get("blocks", []) for name in block["parameters"]}
+    cuts, sources = dict(plan["tensors"]), {}
+    for stack in [name for name in [*cuts, *gone] if name.replace("*", "0") in state and name not in state]:
+        experts = [name for name in (stack.replace("*", str(number)) for number in range(len(state))) if name in state]
+        stay = [] if stack in gone else kept(cuts[stack][0], groups)[1]
+        cuts |= {name: cuts[stack][1:] for name in experts[:len(stay)]}
+        sources |= {experts[new]: experts[old] for new, old in enumerate(stay)}
+        gone |= set(experts[len(stay):])
     # A weight that two layers share has two names here, and one in the plan.
-    shared = {(state[name].data_ptr(), state[name].shape): axes for name, axes in cuts.items() if name in state}
-    kinds = {name: cuts.get(name, shared.get((tensor.data_ptr(), tensor.shape))) for name, tensor in state.items()}
-    isGone = {n: sources[n] is None or any(n.startswith(p[0]) and n.endswith(p[-1]) for p in gone) for n in state}
-    return {n: state[n] if kinds[n] is None else cut(n, state[sources[n]], kinds[n]) for n in state if not isGone[n]}
+    shared = {(state[name].data_ptr(), state[name].shape): cuts[name] for name in state if name in cuts}
+    result = {name: tensor for name, tensor in state.items() if name not in gone}
+    for name, tensor in result.items():
+        if layouts := cuts.get(name) or shared.get((tensor.data_ptr(), tensor.shape)):
+            result[name] = cut(name, state[sources.get(name, name)], layouts, groups)
+    return result
 
 
 if __name__ == "__main__":
-    _, plan, weights, smaller = sys.argv
-    torch.save(apply_plan(json.load(open(plan)), torch.load(weights, map_location="cpu", weights_only=True)), smaller)
+    torch.save(apply_plan(json.load(open(sys.argv[1])), torch.load(sys.argv[2], "cpu", weights_only=True)), sys.argv[3])

@@ -7,6 +7,7 @@ Of every family that prunec reads, and of what varies between folders: shards in
 old names of norms, models without heads. Each is written unpruned (then every tensor is the original's bit for bit, and config.json says
 the same), at the defaults, with half of heads and hidden units, with a smaller width, half as deep, and with half of its experts. Each
 result must load with no missing, unexpected or mismatched key and without a warning, and must give the numbers that `prunec run` gives.
+The plan, carried out by examples/apply_plan.py on the original's weights, must give the same tensors bit for bit.
 That the smaller model computes what the plan says is proved by prunec itself.
 
 Needs torch, transformers and safetensors, so it is no part of the checks that run at every change. One line per folder; exit 1 when
@@ -16,6 +17,7 @@ import argparse
 import json
 import logging
 import os
+import re
 import subprocess
 import sys
 import tempfile
@@ -23,8 +25,13 @@ import tempfile
 import numpy as np
 import torch
 import transformers
-from safetensors import safe_open
 from safetensors.torch import load_file, save_file
+
+sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", "examples"))
+from apply_plan import apply_plan
+
+# The number of a layer in a name.
+LAYER = re.compile(r"(.*?\.?(?:layers?|h)\.)(\d+)\.")
 
 LLAMA = dict(vocab_size=97, hidden_size=64, intermediate_size=96, num_hidden_layers=4, num_attention_heads=8, num_key_value_heads=4,
              max_position_embeddings=128)
@@ -103,6 +110,11 @@ PRUNINGS = {
     "experts and all": ["--kinds", "experts,heads,hidden", "--ratio", "0.5", "--keep-depth", "0.75"],
 }
 
+# BERT has norms after its sums, which stay when a layer goes; models without a head give away their width, which then cannot shrink, and
+# of these two the size of a head is the width divided by the heads.
+REFUSED = {"BertModel": ["shallow", "narrow"], "BertForMaskedLM": ["shallow"], "BertForSequenceClassification": ["shallow"],
+           "GPT2Model": ["narrow"]}
+
 
 class Warnings(logging.Handler):
     """Collects what transformers complains of."""
@@ -152,15 +164,19 @@ def outputs(module):
     return arrays, name, result[name].numpy()
 
 
+def shards(folder):
+    return sorted(file for file in os.listdir(folder) if file.endswith(".safetensors"))
+
+
+def weights(folder):
+    """All tensors by name."""
+    return {name: x for file in shards(folder) for name, x in load_file(os.path.join(folder, file)).items()}
+
+
 def tensors(folder):
-    """All tensors by name, as bytes."""
-    found = {}
-    for file in sorted(f for f in os.listdir(folder) if f.endswith(".safetensors")):
-        with safe_open(os.path.join(folder, file), "pt") as shard:
-            for key in shard.keys():
-                x = shard.get_tensor(key)
-                found[key] = (file, str(x.dtype), tuple(x.shape), x.contiguous().view(torch.uint8).numpy().tobytes())
-    return found
+    """Where each tensor is, its type, shape and bytes, by name."""
+    return {name: (file, str(x.dtype), tuple(x.shape), x.contiguous().view(torch.uint8).numpy().tobytes())
+            for file in shards(folder) for name, x in load_file(os.path.join(folder, file)).items()}
 
 
 def prunec(program, *arguments):
@@ -171,7 +187,7 @@ def prunec(program, *arguments):
 
 
 def refused(program, folder, smaller, arguments):
-    """BERT has norms after its sums: they stay when a layer goes, and config.json has no words for that."""
+    """Whether it is refused, as what config.json has no words for must be."""
     done = subprocess.run([program, folder, "-o", smaller, *arguments], capture_output=True, text=True)
     if done.returncode != 1 or "cannot say this result" not in done.stderr or os.path.exists(smaller):
         return [f"is not refused, but exit {done.returncode}: {done.stderr.strip()[:200]}"]
@@ -180,10 +196,10 @@ def refused(program, folder, smaller, arguments):
 
 def check(program, folder, model, pruning, tolerance):
     """What is wrong with one result."""
-    smaller = f"{folder}-{pruning.replace(' ', '-')}"
-    if model.startswith("Bert") and pruning == "shallow":
+    smaller, plan = f"{folder}-{pruning.replace(' ', '-')}", f"{folder}-plan.json"
+    if pruning in REFUSED.get(model, []):
         return refused(program, folder, smaller, PRUNINGS[pruning])
-    prunec(program, folder, "-o", smaller, *PRUNINGS[pruning])
+    prunec(program, folder, "-o", smaller, "--plan", plan, *PRUNINGS[pruning])
     module, faults = load(smaller, model)
     arrays, name, wanted = outputs(module)
     np.savez(f"{smaller}.npz", **{f"in.{key}": value for key, value in arrays.items()})
@@ -201,7 +217,18 @@ def check(program, folder, model, pruning, tolerance):
             faults.append("config.json differs")
     elif pruning != "defaults" and sum(len(x[3]) for x in has.values()) >= sum(len(x[3]) for x in had.values()):
         faults.append("nothing became smaller")
-    return faults
+    return faults + by_plan(plan, folder, smaller)
+
+
+def by_plan(plan, folder, smaller):
+    """What examples/apply_plan.py makes of the original's weights otherwise than prunec."""
+    with open(plan) as file:
+        cut = apply_plan(json.load(file), weights(folder))
+    numbers = sorted({int(layer.group(2)) for layer in map(LAYER.match, cut) if layer})
+    cut = {LAYER.sub(lambda m: f"{m.group(1)}{numbers.index(int(m.group(2)))}.", name): x for name, x in cut.items()}
+    want = weights(smaller)
+    return [f"{name} cut by the plan differs" for name in sorted(cut.keys() | want.keys())
+            if name not in cut or name not in want or not torch.equal(cut[name], want[name])]
 
 
 def main():

@@ -14,7 +14,9 @@ enum ModelReader {
     do throws(Diagnostic) {
       return try ModelFile(folder, module: try CheckpointModel.module(folder.configuration, try folder.contents()))
     } catch {
-      throw error.inFile(path)
+      var located = error
+      located.file = error.file.map { "\(path)/\($0)" } ?? path
+      throw located
     }
   }
 }

@@ -16,6 +16,8 @@ struct SizeKeys {
   var experts: [String] = []
   /// Units of an expert, where they have a size of their own.
   var expertHidden: String?
+  /// Patterns of layers that are as wide inside as the residual stream.
+  var boundToWidth: [String] = []
 
   /// The keys of a model type.
   init(modelType: String) {
@@ -26,6 +28,7 @@ struct SizeKeys {
       (groups, headDims) = ("num_key_value_heads", "head_dim")
       if modelType == "mixtral" { experts = ["num_local_experts"] }
       if modelType == "qwen3_moe" { (experts, expertHidden) = (["num_experts", "num_local_experts"], "moe_intermediate_size") }
+    case "bert": boundToWidth = ["*pooler.dense*"]
     case _: break
     }
   }

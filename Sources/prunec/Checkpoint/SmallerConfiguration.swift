@@ -87,6 +87,8 @@ struct SmallerConfiguration {
       let kept = plan.kept[index]?.count ?? group.extent
       switch group.kind {
       case .width where group.extent == width: try set(keys.width, kept, group)
+      // Outside of layers, as in a pooler, only the width is stated.
+      case .hidden where group.extent == width && prefix != nil && !isOfLayer(group): try set(keys.width, kept, group)
       case .hidden, .channels:
         let key = keys.expertHidden.flatMap { isOfExperts(group) ? $0 : nil } ?? keys.hidden
         let extent = number(key) ?? (key == keys.hidden ? 4 * width : nil)
@@ -105,8 +107,12 @@ struct SmallerConfiguration {
       }
     }
     changed["\(keys.heads) by group"] = nil
+    let (newWidth, newHeads) = (changed[keys.width]?.count ?? width, counts.groups * counts.queries)
+    if keys.headDims == nil, newWidth != newHeads * headDims {
+      throw cannotSay("\(newHeads) heads of \(headDims) are not \(newWidth), the \(keys.width)")
+    }
     for (key, value) in changed.sorted(by: { $0.key < $1.key }) { configuration[key] = .int(value.count) }
-    configuration[keys.heads] = .int(counts.groups * counts.queries)
+    configuration[keys.heads] = .int(newHeads)
     if let key = keys.groups { configuration[key] = .int(counts.groups) }
     if let key = keys.headDims, changed[key] == nil { configuration[key] = .int(headDims) }
     // Left to itself, the hidden size is four times the width.
@@ -171,6 +177,11 @@ struct SmallerConfiguration {
     )
   }
 
+  /// Patterns of tensors whose units are as many as the width has channels, so that they cannot lose some by themselves.
+  static func boundToWidth(_ configuration: JsonValue) -> [Glob] {
+    SizeKeys(modelType: configuration["model_type"]?.text ?? "").boundToWidth.map(Glob.init)
+  }
+
   /// Kinds that `config.json` can never say for a model type by themselves, with the reason.
   static func unsayable(_ configuration: JsonValue) -> [GroupKind: String] {
     let type = configuration["model_type"]?.text ?? ""
@@ -181,6 +192,7 @@ struct SmallerConfiguration {
       reasons[.headDims] = reason
       reasons[.heads] = reason
     }
+    if type == "gemma" { reasons[.width] = "a \(type) multiplies its embeddings by the square root of \(keys.width)" }
     if keys.experts.isEmpty { reasons[.experts] = "config.json of a \(type) counts no experts" }
     return reasons
   }
