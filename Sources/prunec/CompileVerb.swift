@@ -94,6 +94,7 @@ struct CompileVerb {
       }
     }
     choice.kinds = kinds
+    if !kinds.contains(.width) { choice.ignored += SmallerConfiguration.boundToWidth(folder.configuration) }
     return choice
   }
 

@@ -39,8 +39,9 @@ struct BadInputTests {
     try FileManager.default.createDirectory(atPath: runner.path("checkpoint"), withIntermediateDirectories: true)
     try runner.write("{}", "checkpoint/config.json")
     try expect(
-      "checkpoint: is a checkpoint folder, which prunec cannot read yet; export the model to ONNX and give that file", code: 3,
-      "checkpoint", "-o", "s.onnx")
+      "checkpoint: holds no weights as safetensors; save the model with save_pretrained of a recent transformers", code: 4,
+      "checkpoint", "-o", "s")
+    #expect(!runner.exists("s.onnx") && !runner.exists("s"))
   }
 
   @Test("Files that are no models")

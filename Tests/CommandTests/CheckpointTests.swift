@@ -11,14 +11,14 @@ import Zoo
 /// that fills in what is missing makes a model that speaks gibberish, and nobody is told.
 @Suite("Checkpoint folders")
 struct CheckpointTests {
-  private typealias Tensors = [String: TensorContent]
-  private let runner: CommandRunner
+  typealias Tensors = [String: TensorContent]
+  let runner: CommandRunner
 
   init() throws { runner = try CommandRunner() }
 
   // MARK: Making folders
 
-  private static let configuration = """
+  static let configuration = """
     {
       "architectures": ["LlamaForCausalLM"],
       "model_type": "llama",
@@ -35,21 +35,21 @@ struct CheckpointTests {
     """
 
   /// The tensors of that model, filled at random.
-  private static func tensors() throws -> Tensors {
+  static func tensors() throws -> Tensors {
     let model = try Zoo.model(configuration: try Configuration(json: configuration.utf8))
     let module = try model.module(named: "llama", weights: .random(seed: 1))
     let weights = module.parameters.map { (module[$0.value].name, $0.content) }.filter { $0.0.hasSuffix(".weight") }
     return Dictionary(weights, uniquingKeysWith: { first, _ in first })
   }
 
-  private func named(_ tensors: Tensors) -> [NamedTensor] {
+  func named(_ tensors: Tensors) -> [NamedTensor] {
     tensors.sorted { $0.key < $1.key }.map { name, content in
       NamedTensor(name: name, type: TensorType(content.element, content.shape.map { Extent($0) }), content: content)
     }
   }
 
   /// Writes a folder `m` of one file.
-  private func write(
+  func write(
     _ configuration: String = Self.configuration, _ change: (inout Tensors) -> Void = { _ in }
   ) throws {
     var tensors = try Self.tensors()
@@ -60,7 +60,7 @@ struct CheckpointTests {
   }
 
   /// Writes a folder `m` of two shards and an index, which `change` may spoil.
-  private func writeShards(_ change: (inout String) -> Void = { _ in }) throws {
+  func writeShards(_ change: (inout String) -> Void = { _ in }) throws {
     let all = named(try Self.tensors())
     try FileManager.default.createDirectory(atPath: runner.path("m"), withIntermediateDirectories: true)
     try runner.write(Self.configuration, "m/config.json")
@@ -76,7 +76,7 @@ struct CheckpointTests {
   }
 
   /// The one line that a compile complains with; nothing is written.
-  private func complaint(_ arguments: String...) throws -> String {
+  func complaint(_ arguments: String...) throws -> String {
     let outcome = try runner.run(CommandRunner.command, ["m", "-o", "s"] + arguments)
     #expect([1, 3, 4].contains(outcome.code))
     #expect(outcome.output == "")
@@ -87,7 +87,7 @@ struct CheckpointTests {
     return outcome.errors
   }
 
-  private func configuration(_ folder: String) throws -> [String: Any] {
+  func configuration(_ folder: String) throws -> [String: Any] {
     try #require(try JSONSerialization.jsonObject(with: Data(try runner.contents("\(folder)/config.json"))) as? [String: Any])
   }
 

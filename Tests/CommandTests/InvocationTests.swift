@@ -192,7 +192,16 @@ struct InvocationTests {
       } catch { return "\(error)" }
     }
     #expect(refusal(["m.onnx"]) == "-o is missing: prunec m.onnx -o SMALLER (or --dry-run, to write nothing)")
-    #expect(refusal(["m.onnx", "-o", "s.pt"]) == "s.pt: the name of an output ends in .onnx or .ir, which chooses its format")
     #expect(refusal(["m.onnx", "--dry-run"]) == "accepted")
+    let runner = try CommandRunner()
+    try runner.write("module m {", "m.ir")
+    let (file, folder) = (runner.path("m.ir"), runner.folder.path)
+    for name in ["s.pt", "s"] {
+      #expect(
+        refusal([file, "-o", name]) == "\(name): the name of an output ends in .onnx or .ir, which chooses its format")
+    }
+    #expect(refusal([file, "-o", "s.ir"]) == "accepted")
+    // A checkpoint folder becomes a folder, whatever its name.
+    #expect(refusal([folder, "-o", "s"]) == "accepted")
   }
 }

@@ -144,12 +144,26 @@ struct SafetensorsTests {
     #expect(
       diagnostic { try Safetensors(TensorData([UInt8(1), 2]).store) }?.message == "is not a safetensors file: it has only 2 bytes"
     )
-    let huge = TensorData(bytes([UInt64.max])).store
-    #expect(diagnostic { try Safetensors(huge) }?.message.contains("more than 100 MB") ?? false)
+    for length: UInt64 in [.max, 1 << 63, 1 << 63 - 8, 1 << 40] {
+      let huge = TensorData(bytes([length])).store
+      #expect(diagnostic { try Safetensors(huge) }?.message.contains("more than 100 MB") ?? false)
+    }
     let long = TensorData(bytes([UInt64(50)]) + [UInt8(ascii: "{")]).store
     #expect(
       diagnostic { try Safetensors(long) }?.message
         == "is not a safetensors file: its header takes 50 bytes, but only 1 follow; the file is cut off or something else")
+  }
+
+  @Test("names that are no UTF-8 are refused, others read")
+  func encoding() {
+    func failure(_ name: [UInt8]) -> String? {
+      let header = Array("{\"".utf8) + name + Array("\":{\"dtype\":\"U8\",\"shape\":[0],\"data_offsets\":[0,0]}}".utf8)
+      return diagnostic { try Safetensors(TensorData(bytes([UInt64(header.count)]) + header).store) }?.message
+    }
+    #expect(failure(Array("naïve".utf8)) == nil)
+    for name: [UInt8] in [[0xFF], [0xC3], [0xC0, 0x80], [0xED, 0xA0, 0x80], [0xF4, 0x90, 0x80, 0x80]] {
+      #expect(failure(name)?.contains("UTF-8") ?? false, "\(name)")
+    }
   }
 
   @Test("text is read as JSON writes it")

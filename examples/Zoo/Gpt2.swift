@@ -95,6 +95,7 @@ public struct Gpt2: Layer {
   let layers: [Gpt2Layer]
   let norm: LayerNorm
   let head: Linear?
+  let isHeadless: Bool
 
   /// As transformers calls them.
   public static let names = [
@@ -102,21 +103,22 @@ public struct Gpt2: Layer {
     "head": "lm_head",
   ]
 
-  /// A model of the given sizes.
-  public init(_ configuration: Gpt2Configuration, tied: Bool = true) {
+  /// A model of the given sizes; without a head it gives `last_hidden_state` instead of `logits`.
+  public init(_ configuration: Gpt2Configuration, tied: Bool = true, isHeadless: Bool = false) {
     let c = configuration
     tokens = Embedding(c.vocabulary, c.width, deviation: 0.02)
     positions = Embedding(c.positions, c.width, deviation: 0.02)
     layers = (0..<c.layers).map { _ in Gpt2Layer(c) }
     norm = LayerNorm(c.width, epsilon: c.epsilon)
-    head = tied ? nil : Linear(c.width, c.vocabulary, bias: false)
+    self.isHeadless = isHeadless
+    head = tied || isHeadless ? nil : Linear(c.width, c.vocabulary, bias: false)
   }
 }
 
 extension Gpt2: ZooModel {
-  /// Traces the model. Its first checkpoints lack the beginning `transformer.` of all names, as transformers allows; so may `weights`.
+  /// Traces the model. Models without a head, and the first checkpoints of others, lack the beginning `transformer.` of all names.
   public func module(named name: String, weights: Weights) throws(Diagnostic) -> Module {
-    let isBare = weights.holds("wte.weight")
+    let isBare = isHeadless || weights.holds("wte.weight")
     func stored(_ name: String) -> String {
       isBare && name.hasPrefix("transformer.") ? String(name.dropFirst("transformer.".count)) : name
     }
@@ -126,6 +128,7 @@ extension Gpt2: ZooModel {
       var x = tokens(ids) + positions.weight.tensor.prefix(ids.shape[1], axis: 0)
       for layer in layers { x = layer(x, mask: mask) }
       x = norm(x)
+      if isHeadless { return trace.output("last_hidden_state", x) }
       trace.output("logits", head?(x) ?? x.linear(tokens.weight.tensor))
     }
   }
@@ -148,7 +151,8 @@ extension Gpt2: ZooModel {
       try c.require(try !c.flag(key, default: false), "'\(key)' is true, which is not known here")
     }
     try c.require(try c.flag("scale_attn_weights", default: true), "'scale_attn_weights' is false, which is not known here")
-    return Gpt2(sizes, tied: try c.flag("tie_word_embeddings", default: true))
+    let isHeadless = try c.texts("architectures")?.first == "GPT2Model"
+    return Gpt2(sizes, tied: try c.flag("tie_word_embeddings", default: true), isHeadless: isHeadless)
   }
 
   /// GPT-2 in its published sizes.

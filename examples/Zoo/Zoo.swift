@@ -62,7 +62,7 @@ enum ModelKind: String, CaseIterable {
   var architectures: [String] {
     switch self {
     case .bert: ["BertModel", "BertForMaskedLM", "BertForSequenceClassification"]
-    case .gpt2: ["GPT2LMHeadModel"]
+    case .gpt2: ["GPT2LMHeadModel", "GPT2Model"]
     case .llama: ["LlamaForCausalLM", "LlamaModel"]
     case .mistral: ["MistralForCausalLM", "MistralModel"]
     case .qwen2: ["Qwen2ForCausalLM", "Qwen2Model"]

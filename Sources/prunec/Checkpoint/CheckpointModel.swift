@@ -14,7 +14,9 @@ enum ModelReader {
     do throws(Diagnostic) {
       return try ModelFile(folder, module: try CheckpointModel.module(folder.configuration, try folder.contents()))
     } catch {
-      throw error.inFile(path)
+      var located = error
+      located.file = error.file.map { "\(path)/\($0)" } ?? path
+      throw located
     }
   }
 }
@@ -24,7 +26,17 @@ enum CheckpointModel {
   /// The program over the weights. Throws one diagnostic that lists every tensor that is missing, left over or of another shape.
   static func module(_ configuration: JsonValue, _ contents: [String: TensorContent]) throws(Diagnostic) -> Module {
     let model = try Zoo.model(configuration: try Configuration(json: configuration.text().utf8))
-    return try model.module(named: configuration["model_type"]?.text ?? "model", weights: .stored(contents))
+    var read = contents
+    for (copy, original) in try TiedCopies.find(in: contents, of: model) {
+      guard let content = contents[copy], let other = contents[original], content.hasSameNumbers(as: other) else {
+        throw Diagnostic(
+          .invalid,
+          "\(copy) holds other numbers than \(original), but config.json does not say that they are two; "
+            + "set 'tie_word_embeddings' to false there to keep both, or remove one", at: .tensor(copy))
+      }
+      read[copy] = nil
+    }
+    return try model.module(named: configuration["model_type"]?.text ?? "model", weights: .stored(read))
   }
 
   /// Writes the smaller model as a folder like the one it came from, its numbers in `config.json`; returns the bytes of its weights.
@@ -36,24 +48,32 @@ enum CheckpointModel {
     guard let solution = compilation.solution, let plan = compilation.plan else { return 0 }
     let smaller = compilation.module
     let stored = try folder.contents()
-    let left = smaller.parameters.filter { stored[smaller[$0.value].name] != nil }
-    let names = left.map { smaller[$0.value].name }
+    let left = storedParts(of: smaller, stored)
     let sizes = try SmallerConfiguration(
-      folder.configuration, solution: solution, plan: plan, names: names, before: stored.keys.sorted())
+      folder.configuration, solution: solution, plan: plan, names: left.map(\.name), before: stored.keys.sorted())
     var tensors: [String: NamedTensor] = [:]
-    for parameter in left {
-      let old = smaller[parameter.value].name
-      tensors[old] = NamedTensor(name: sizes.name(old), type: smaller[parameter.value].type, content: parameter.content)
-    }
-    // What the program does not read goes along as it is, unless its layer is gone: tables that models keep beside their weights.
-    let read = Set(solution.module.parameters.map { solution.module[$0.value].name })
-    for (name, content) in stored where !read.contains(name) && sizes.isLeft(name) {
+    func add(_ old: String, _ content: TensorContent) {
       let type = TensorType(content.element, content.shape.map { Extent($0) })
-      tensors[name] = NamedTensor(name: sizes.name(name), type: type, content: content)
+      tensors[old] = NamedTensor(name: sizes.name(old), type: type, content: content)
     }
+    for (name, content) in left { add(name, content) }
+    let model = try Zoo.model(configuration: try Configuration(json: folder.configuration.text().utf8))
+    for (copy, original) in try TiedCopies.find(in: stored, of: model) { if let it = tensors[original] { add(copy, it.content) } }
+    // What the program does not read goes along as it is, unless its layer is gone: tables that models keep beside their weights.
+    let read = Set(storedParts(of: solution.module, stored).map(\.name))
+    for (name, content) in stored where !read.contains(name) && tensors[name] == nil && sizes.isLeft(name) { add(name, content) }
     try check(smaller, tensors, sizes)
     try folder.write(tensors, configuration: sizes.configuration, to: path, progress: progress)
     return tensors.values.reduce(0) { $0 + $1.content.byteCount }
+  }
+
+  /// The parameters of a module that a folder holds, as the tensors that it has for them: the experts of a stack each by itself, counted from
+  /// 0.
+  private static func storedParts(
+    of module: Module, _ stored: [String: TensorContent]
+  ) -> [(name: String, content: TensorContent)] {
+    module.parameters.flatMap { NamedParameter.storedTensors(of: module[$0.value].name, $0.content) }
+      .filter { stored[$0.name] != nil }
   }
 
   /// A smaller folder's model with the names of the original: layers that follow dropped ones have other numbers there.
@@ -62,7 +82,7 @@ enum CheckpointModel {
   ) throws(Diagnostic) -> Module {
     let stored = try folder.contents()
     let module = solution.module
-    let names = module.parameters.map { module[$0.value].name }.filter { stored[$0] != nil }
+    let names = storedParts(of: module, stored).map(\.name)
     let sizes = try SmallerConfiguration(
       folder.configuration, solution: solution, plan: plan, names: names, before: stored.keys.sorted())
     let originals = Dictionary(module.values.map { (sizes.name($0.name), $0.name) }, uniquingKeysWith: { first, _ in first })
@@ -85,7 +105,11 @@ enum CheckpointModel {
     }
     var renamed = smaller
     for index in renamed.values.indices { renamed.values[index].name = sizes.name(renamed.values[index].name) }
-    guard let difference = SameProgram.difference(renamed, described, weights: Set(contents.keys)) else { return }
+    let weights = renamed.parameters.filter { parameter in
+      NamedParameter.storedTensors(of: renamed[parameter.value].name, parameter.content).contains { contents[$0.name] != nil }
+    }
+    let names = Set(weights.map { renamed[$0.value].name })
+    guard let difference = SameProgram.difference(renamed, described, weights: names) else { return }
     // Models leave out operations that do nothing at some sizes, such as repeating keys once: then the numbers decide.
     if try !computeSame(renamed, described) { throw sizes.cannotSay(difference) }
   }

@@ -79,15 +79,20 @@ struct SmallerConfiguration {
     func isOfLayer(_ group: Group) -> Bool {
       prefix.map { prefix in group.occurrences.contains { solution.module[$0.value].name.hasPrefix(prefix) } } ?? false
     }
+    /// True for units of experts, whose parameters are stacks.
+    func isOfExperts(_ group: Group) -> Bool { group.occurrences.contains { solution.module[$0.value].name.contains(".*.") } }
     let alike = Set(plan.prunedGroups.map { GroupSize(solution.groups[$0]) })
     for (index, group) in solution.groups.enumerated() {
       guard plan.kept[index] != nil || (isOfLayer(group) && alike.contains(GroupSize(group))) else { continue }
       let kept = plan.kept[index]?.count ?? group.extent
       switch group.kind {
       case .width where group.extent == width: try set(keys.width, kept, group)
+      // Outside of layers, as in a pooler, only the width is stated.
+      case .hidden where group.extent == width && prefix != nil && !isOfLayer(group): try set(keys.width, kept, group)
       case .hidden, .channels:
-        let key = keys.hidden.first { (number($0) ?? 4 * width) == group.extent }
-        try set(key, kept, group)
+        let key = keys.expertHidden.flatMap { isOfExperts(group) ? $0 : nil } ?? keys.hidden
+        let extent = number(key) ?? (key == keys.hidden ? 4 * width : nil)
+        try set(extent == group.extent ? key : nil, kept, group)
       case .heads where group.extent == groups:
         try set("\(keys.groups ?? keys.heads)", kept, group)
         counts.groups = kept
@@ -96,18 +101,22 @@ struct SmallerConfiguration {
         counts.queries = kept
       case .headDims where group.extent == headDims: try set(keys.headDims, kept, group)
       case .headDims where group.extent * 2 == headDims: try set(keys.headDims, 2 * kept, group)
-      case .experts: try set(keys.experts, kept, group)
+      case .experts: try set(keys.experts.first { number($0) == group.extent }, kept, group)
       case .width, .heads, .queries, .headDims, .groups, .normGroups, .tokens:
         throw cannotSay("\(group.name) keeps \(kept) of \(group.extent) \(group.kind.rawValue)")
       }
     }
     changed["\(keys.heads) by group"] = nil
+    let (newWidth, newHeads) = (changed[keys.width]?.count ?? width, counts.groups * counts.queries)
+    if keys.headDims == nil, newWidth != newHeads * headDims {
+      throw cannotSay("\(newHeads) heads of \(headDims) are not \(newWidth), the \(keys.width)")
+    }
     for (key, value) in changed.sorted(by: { $0.key < $1.key }) { configuration[key] = .int(value.count) }
-    configuration[keys.heads] = .int(counts.groups * counts.queries)
+    configuration[keys.heads] = .int(newHeads)
     if let key = keys.groups { configuration[key] = .int(counts.groups) }
     if let key = keys.headDims, changed[key] == nil { configuration[key] = .int(headDims) }
     // Left to itself, the hidden size is four times the width.
-    if let key = keys.hidden.first, number(key) == nil, changed[key] == nil { configuration[key] = .int(4 * width) }
+    if number(keys.hidden) == nil, changed[keys.hidden] == nil { configuration[keys.hidden] = .int(4 * width) }
   }
 
   // MARK: Layers
@@ -119,10 +128,24 @@ struct SmallerConfiguration {
     if left.isEmpty { throw cannotSay("no layer is left") }
     renumbered[prefix] = Dictionary(uniqueKeysWithValues: left.enumerated().map { ($1, $0) })
     configuration[keys.layers] = .int(left.count)
-    for member in configuration.members ?? [] {
+    for member in configuration.members ?? [] where Self.perLayer.contains(member.key) {
       guard let elements = member.value.elements, elements.count == count else { continue }
       configuration[member.key] = .array(left.map { elements[$0] })
     }
+    renumberDenseLayers(left, of: count)
+  }
+
+  /// Lists with one entry per layer.
+  private static let perLayer: Set<String> = ["layer_types", "no_rope_layers", "mlp_layer_types"]
+
+  /// Layers without experts are listed by number, or every so many layers has some: afterwards they are listed.
+  private mutating func renumberDenseLayers(_ left: [Int], of count: Int) {
+    let listed = configuration["mlp_only_layers"]?.elements?.compactMap(\.int) ?? []
+    let step = configuration["decoder_sparse_step"]?.int ?? 1
+    guard step > 0, step > 1 || !listed.isEmpty else { return }
+    let dense = left.enumerated().filter { listed.contains($1) || ($1 + 1) % step != 0 }
+    configuration["mlp_only_layers"] = .array(dense.map { .int($0.offset) })
+    if step > 1 { configuration["decoder_sparse_step"] = .int(1) }
   }
 
   /// What stands before the number of a layer in the names of tensors: the prefix under which there are as many numbers as layers.
@@ -154,6 +177,11 @@ struct SmallerConfiguration {
     )
   }
 
+  /// Patterns of tensors whose units are as many as the width has channels, so that they cannot lose some by themselves.
+  static func boundToWidth(_ configuration: JsonValue) -> [Glob] {
+    SizeKeys(modelType: configuration["model_type"]?.text ?? "").boundToWidth.map(Glob.init)
+  }
+
   /// Kinds that `config.json` can never say for a model type by themselves, with the reason.
   static func unsayable(_ configuration: JsonValue) -> [GroupKind: String] {
     let type = configuration["model_type"]?.text ?? ""
@@ -164,7 +192,8 @@ struct SmallerConfiguration {
       reasons[.headDims] = reason
       reasons[.heads] = reason
     }
-    if keys.experts == nil { reasons[.experts] = "config.json of a \(type) counts no experts" }
+    if type == "gemma" { reasons[.width] = "a \(type) multiplies its embeddings by the square root of \(keys.width)" }
+    if keys.experts.isEmpty { reasons[.experts] = "config.json of a \(type) counts no experts" }
     return reasons
   }
 }
