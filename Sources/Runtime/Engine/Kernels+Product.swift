@@ -196,7 +196,7 @@ extension ProgramBuilder {
 
   /// Lends the f32 numbers of a parameter, at least one, row by row.
   static func withFloats(_ content: TensorContent, _ body: (UnsafePointer<Float>) -> Void) {
-    aligned(content.materialized()).withUnsafeBytes { bytes in
+    aligned(content.materialized(), to: 4).withUnsafeBytes { bytes in
       if let base = bytes.baseAddress { body(base.assumingMemoryBound(to: Float.self)) }
     }
   }

@@ -109,7 +109,9 @@ struct ProgramBuilder {
     case .made?: return nil
     case nil:
       guard let content = parameters[value] else { return nil }
-      let placement = Placement(dense: addConstant(content) { Self.aligned(content.materialized().lasting) }, content.shape)
+      let width = (content.element.bits ?? 8) / 8
+      let operand = addConstant(content) { Self.aligned(content.materialized().lasting, to: width) }
+      let placement = Placement(dense: operand, content.shape)
       storage[value.index] = .buffer(placement)
       return placement
     }
@@ -225,9 +227,9 @@ struct ProgramBuilder {
     return Operand(buffer: buffer)
   }
 
-  /// Mapped files hold numbers at any byte; kernels want f32 at multiples of four.
-  static func aligned(_ data: TensorData) -> TensorData {
-    let isAligned = data.withUnsafeBytes { bytes in bytes.baseAddress.map { Int(bitPattern: $0) % 16 == 0 } ?? true }
+  /// Mapped files hold numbers at any byte; kernels want them at multiples of their width.
+  static func aligned(_ data: TensorData, to width: Int) -> TensorData {
+    let isAligned = data.withUnsafeBytes { bytes in bytes.baseAddress.map { Int(bitPattern: $0) % max(1, width) == 0 } ?? true }
     return isAligned ? data : TensorData(count: data.count) { target in data.withUnsafeBytes { target.copyMemory(from: $0) } }
   }
 
