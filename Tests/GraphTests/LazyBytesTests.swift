@@ -96,6 +96,16 @@ import Testing
     #expect(turned.data.store.isResting)
   }
 
+  @Test("widened and turned over at once is the same", arguments: [ElementType.f16, .bf16])
+  func both(_ element: ElementType) throws {
+    let matrix = NumberTensor(reals: (0..<37 * 21).map { Double($0 % 200) / 8 }, element, [37, 21])
+    let result = try #require(matrix.lazilyWidenedAndTransposed)
+    #expect(result.data.store.isResting && result.shape == [21, 37])
+    #expect(result.reals == matrix.transposed([1, 0]).reals)
+    #expect(NumberTensor(reals: [1, 2], .f32, [1, 2]).lazilyWidenedAndTransposed == nil)
+    #expect(NumberTensor(reals: [1, 2], element, [2]).lazilyWidenedAndTransposed == nil)
+  }
+
   @Test("other results are not put off: their evaluation may fail, or is more than moving numbers")
   func others() {
     let weight = NumberTensor(reals: [1, 2, 3, 4], .bf16, [2, 2])

@@ -34,6 +34,25 @@ extension Tensor {
     return Tensor(.f32, shape, checked: data)
   }
 
+  /// A matrix of f16 or bf16 numbers as f32, turned over, computed when it is first read; nil for other tensors. The wide matrix as it was
+  /// never is in memory.
+  public var lazilyWidenedAndTransposed: Tensor? {
+    guard element == .f16 || element == .bf16, rank == 2 else { return nil }
+    let (rows, columns) = (shape[0], shape[1])
+    let data = TensorData(lazy: count * 4) { target in
+      self.data.withUnsafeBytes { source in
+        guard let from = source.baseAddress, let to = target.baseAddress else { return }
+        if element == .bf16 {
+          Self.transpose(from, to, rows, columns) { (bits: UInt16) in HalfPrecision.float(bfloat16: bits) }
+        } else {
+          Self.transpose(from, to, rows, columns) { (bits: UInt16) in HalfPrecision.float(binary16: bits) }
+        }
+      }
+      self.data.rest()
+    }
+    return Tensor(.f32, [columns, rows], checked: data)
+  }
+
   /// Writes f16 or bf16 numbers as f32 ones; `target` has room for them.
   func widen(to target: UnsafeMutableRawBufferPointer) {
     precondition(target.count == count * 4, "four bytes per number")
@@ -62,9 +81,9 @@ extension Tensor {
       data.withUnsafeBytes { source in
         guard let from = source.baseAddress, let to = target.baseAddress else { return }
         if width == 4 {
-          Self.transpose(from, to, rows: shape[0], columns: shape[1], UInt32.self)
+          Self.transpose(from, to, shape[0], shape[1]) { (bits: UInt32) in bits }
         } else {
-          Self.transpose(from, to, rows: shape[0], columns: shape[1], UInt16.self)
+          Self.transpose(from, to, shape[0], shape[1]) { (bits: UInt16) in bits }
         }
       }
       return
@@ -73,17 +92,18 @@ extension Tensor {
     stridedCopy(order.map { shape[$0] }, strides: order.map { strides[$0] }, start: 0, to: target)
   }
 
-  /// A matrix turned over in squares, so that neither reading nor writing leaves the processor's cache.
-  private static func transpose<Number: BitwiseCopyable>(
-    _ from: UnsafeRawPointer, _ to: UnsafeMutableRawPointer, rows: Int, columns: Int, _ type: Number.Type
+  /// A matrix turned over in squares, so that neither reading nor writing leaves the processor's cache; each number goes through a function.
+  @inline(__always)
+  private static func transpose<Number: BitwiseCopyable, Result: BitwiseCopyable>(
+    _ from: UnsafeRawPointer, _ to: UnsafeMutableRawPointer, _ rows: Int, _ columns: Int, _ function: (Number) -> Result
   ) {
-    let (side, width) = (16, MemoryLayout<Number>.stride)
+    let (side, width, resultWidth) = (16, MemoryLayout<Number>.stride, MemoryLayout<Result>.stride)
     for top in stride(from: 0, to: rows, by: side) {
       for left in stride(from: 0, to: columns, by: side) {
         for column in left..<min(left + side, columns) {
           for row in top..<min(top + side, rows) {
-            let number = from.loadUnaligned(fromByteOffset: (row * columns + column) * width, as: type)
-            to.storeBytes(of: number, toByteOffset: (column * rows + row) * width, as: type)
+            let number = from.loadUnaligned(fromByteOffset: (row * columns + column) * width, as: Number.self)
+            to.storeBytes(of: function(number), toByteOffset: (column * rows + row) * resultWidth, as: Result.self)
           }
         }
       }

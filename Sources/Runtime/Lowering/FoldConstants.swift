@@ -14,6 +14,8 @@ extension Lowering {
     }
     var constants = module.constants()
     var random = SplitMix(seed: 0)
+    // What large constants were cast from.
+    var narrow: [ValueID: Tensor] = [:]
     func add(_ result: Tensor, _ output: ValueID) {
       constants[output] = result.content
       module[output].type = result.type
@@ -28,9 +30,11 @@ extension Lowering {
         total + (output.flatMap { module[$0].type.staticShape.flatMap(Tensor.count) } ?? Int.max >> 8) * 8
       }
       guard made <= max(1 << 23, 4 * read) else { continue }
-      if let output = node.outputs.first.flatMap({ $0 }), let result = Tensor.lazyResult(of: node, inputs: inputs),
+      if let source = node.inputs.first.flatMap({ $0 }), let output = node.outputs.first.flatMap({ $0 }),
+        let result = turned(node, narrow[source]) ?? Tensor.lazyResult(of: node, inputs: inputs),
         result.data.count > leastLazyBytes
       {
+        if case .elementwise(.cast) = node.operation { narrow[output] = inputs[0] }
         add(result, output)
         continue
       }
@@ -48,6 +52,12 @@ extension Lowering {
 
   /// Smaller results are computed at once.
   private static let leastLazyBytes = 1 << 16
+
+  /// The result of a node that turns over a matrix which was cast, made from the matrix before that; nil for other nodes.
+  private static func turned(_ node: Node, _ source: Tensor?) -> Tensor? {
+    guard case .reshaping(.transpose) = node.operation, node.attributes.ints(.perm) ?? [1, 0] == [1, 0] else { return nil }
+    return source?.lazilyWidenedAndTransposed
+  }
 
   private static func isFoldable(_ node: Node) -> Bool {
     switch node.operation {
