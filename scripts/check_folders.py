@@ -42,7 +42,12 @@ EXPERTS = dict(LLAMA, num_experts=8, num_experts_per_tok=2, moe_intermediate_siz
 
 def tied_twice(folder):
     """The last layer's weight is stored although it is the table of tokens."""
-    edit(folder, lambda t: dict(t, **{"lm_head.weight": t[next(n for n in t if "embed_tokens" in n or "wte" in n)].clone()}))
+    edit(folder, lambda t: dict(t, **{"lm_head.weight": t[table(t)].clone()}))
+
+
+def table(names):
+    """What the table of tokens is called."""
+    return next((name for name in names if "embed_tokens" in name or "wte" in name), None)
 
 
 def old_norms(folder):
@@ -222,8 +227,11 @@ def check(program, folder, model, pruning, tolerance):
 
 def by_plan(plan, folder, smaller):
     """What examples/apply_plan.py makes of the original's weights otherwise than prunec."""
+    state = weights(folder)
+    if "lm_head.weight" in state and torch.equal(state["lm_head.weight"], state[table(state)]):
+        state["lm_head.weight"] = state[table(state)]  # As in the state_dict of a model that shares them.
     with open(plan) as file:
-        cut = apply_plan(json.load(file), weights(folder))
+        cut = apply_plan(json.load(file), state)
     numbers = sorted({int(layer.group(2)) for layer in map(LAYER.match, cut) if layer})
     cut = {LAYER.sub(lambda m: f"{m.group(1)}{numbers.index(int(m.group(2)))}.", name): x for name, x in cut.items()}
     want = weights(smaller)

@@ -115,11 +115,8 @@ final class PendingFile {
     case S_IFREG:
       // A symbolic link stays one: the file it points to is replaced.
       target = exists ? PendingFile.resolved(path) ?? path : path
-      let (name, opened) = PendingFile.makeTemporary(beside: target)
-      guard let opened else { throw PendingFile.cannotWrite(path, errno) }
-      descriptor = opened
-      temporary = name
-      slot = UnfinishedFiles.add(name)
+      guard let made = PendingFile.makeTemporary(beside: target) else { throw PendingFile.cannotWrite(path, errno) }
+      (temporary, descriptor, slot) = made
       if exists { fchmod(descriptor, status.st_mode & 0o777) }
     default:
       target = path
@@ -169,15 +166,22 @@ final class PendingFile {
     return String(cString: real)
   }
 
-  private static func makeTemporary(beside target: String) -> (name: String, descriptor: Int32?) {
+  /// Makes a file under a name that signals know of before it is there; nil, with `errno`, where that cannot be.
+  private static func makeTemporary(
+    beside target: String
+  ) -> (name: String, descriptor: Int32, slot: UnfinishedFiles.Slot?)? {
     let folder = target.lastIndex(of: "/").map { String(target[...$0]) } ?? ""
     for attempt in 0..<10_000 {
       let name = "\(folder).prunec-\(getpid())-\(attempt).tmp"
+      let slot = UnfinishedFiles.add(name)
       let descriptor = openForWriting(name, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC)
-      if descriptor >= 0 { return (name, descriptor) }
-      if errno != EEXIST { break }
+      if descriptor >= 0 { return (name, descriptor, slot) }
+      let code = errno
+      UnfinishedFiles.remove(slot)
+      errno = code
+      if code != EEXIST { break }
     }
-    return ("", nil)
+    return nil
   }
 
   private static func openForWriting(_ path: String, _ flags: Int32) -> Int32 {

@@ -202,6 +202,13 @@ public struct CheckpointFolder: Sendable {
     _ tensors: [String: NamedTensor], configuration: JsonValue, to path: String, progress: (Double) -> Void
   ) throws(Diagnostic) {
     let folder = try PendingFolder(path, notOver: self.path)
+    do throws(Diagnostic) { try fill(folder, tensors, configuration, progress) } catch { throw folder.located(error) }
+    try folder.commit()
+  }
+
+  private func fill(
+    _ folder: PendingFolder, _ tensors: [String: NamedTensor], _ configuration: JsonValue, _ progress: (Double) -> Void
+  ) throws(Diagnostic) {
     let total = max(1, tensors.values.reduce(0) { $0 + $1.content.byteCount })
     var written = 0
     var map: [JsonValue.Member] = []
@@ -225,7 +232,6 @@ public struct CheckpointFolder: Sendable {
     }
     try Self.write(configuration, to: try folder.file(Self.configurationName))
     for name in others { try folder.copy("\(self.path)/\(name)", as: name) }
-    try folder.commit()
   }
 
   private static func write(_ value: JsonValue, to path: String) throws(Diagnostic) {

@@ -65,27 +65,63 @@ public final class PendingFolder {
     try AtomicFile.write(to: target, notOver: []) { sink in try bytes.withUnsafeBytes { try sink.write($0) } }
   }
 
-  /// Puts the folder in its place.
+  /// Puts the folder in its place. The one that was there is gone or whole at every moment, where the file system can exchange two names.
   public func commit() throws(Diagnostic) {
     let manager = FileManager.default
-    let old = temporary + ".old"
+    var old: String?
     do {
-      if manager.fileExists(atPath: path) { try manager.moveItem(atPath: path, toPath: old) }
-      do { try manager.moveItem(atPath: temporary, toPath: path) } catch {
-        if manager.fileExists(atPath: old) { try manager.moveItem(atPath: old, toPath: path) }
-        throw error
+      if !manager.fileExists(atPath: path) {
+        try manager.moveItem(atPath: temporary, toPath: path)
+      } else {
+        // A signal from now on takes the old folder along, which will be where the new one is.
+        for name in manager.enumerator(atPath: path)?.compactMap({ $0 as? String }) ?? [] {
+          slots.append(UnfinishedFiles.add("\(temporary)/\(name)"))
+        }
+        old = Self.exchange(temporary, path) ? temporary : try replaceInTwoSteps()
       }
     } catch {
       throw Diagnostic(.unwritable, "cannot be put in its place: \(error.localizedDescription)", file: path)
     }
     isCommitted = true
-    try? manager.removeItem(atPath: old)
+    if let old { try? manager.removeItem(atPath: old) }
+  }
+
+  /// The same error, speaking of the folder that was asked for.
+  func located(_ error: Diagnostic) -> Diagnostic {
+    var error = error
+    if let file = error.file, file.hasPrefix(temporary + "/") { error.file = path + file.dropFirst(temporary.count) }
+    return error
+  }
+
+  /// Where the folder is now that was there.
+  private func replaceInTwoSteps() throws -> String {
+    let manager = FileManager.default
+    let old = temporary + ".old"
+    try manager.moveItem(atPath: path, toPath: old)
+    do { try manager.moveItem(atPath: temporary, toPath: path) } catch {
+      try manager.moveItem(atPath: old, toPath: path)
+      throw error
+    }
+    return old
+  }
+
+  /// Gives two folders each other's name in one step; false where that is not possible.
+  private static func exchange(_ one: String, _ other: String) -> Bool {
+    #if canImport(Darwin)
+      renamex_np(one, other, UInt32(RENAME_SWAP)) == 0
+    #else
+      // Swift's module of the C library leaves it out.
+      typealias Rename = @convention(c) (Int32, UnsafePointer<CChar>, Int32, UnsafePointer<CChar>, UInt32) -> Int32
+      let (workingFolder, exchanging) = (Int32(-100), UInt32(1 << 1))  // AT_FDCWD, RENAME_EXCHANGE
+      guard let symbol = dlsym(nil, "renameat2") else { return false }
+      return unsafeBitCast(symbol, to: Rename.self)(workingFolder, one, workingFolder, other, exchanging) == 0
+    #endif
   }
 
   private func makeFolder(_ folder: String) throws(Diagnostic) {
+    slots.append(UnfinishedFiles.add(folder))
     do { try FileManager.default.createDirectory(atPath: folder, withIntermediateDirectories: false) } catch {
       throw Diagnostic(.unwritable, "cannot be written: \(error.localizedDescription)", file: path)
     }
-    slots.append(UnfinishedFiles.add(folder))
   }
 }
