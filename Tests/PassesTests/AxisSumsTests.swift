@@ -9,7 +9,10 @@ import Testing
   func types(_ element: ElementType, squared: Bool) {
     let shape = [3, 21, 19]
     let sign = element == .u8 ? 1.0 : -1.0
-    let numbers = (0..<3 * 21 * 19).map { Double($0 * 37 % 101) * ($0 % 2 == 0 ? 1 : sign) }
+    let numbers = (0..<3 * 21 * 19).map { (index: Int) -> Double in
+      let size = Double(index * 37 % 101)
+      return index % 2 == 0 ? size : sign * size
+    }
     let wide = Tensor(reals: numbers, .f32, shape)
     let stored = Tensor(reals: numbers, element, shape)
     for axis in 0..<3 {
