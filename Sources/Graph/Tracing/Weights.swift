@@ -100,19 +100,20 @@ struct WeightLoader {
     return ((0..<count).map { named.storedName($0) }, Array(shape.dropFirst()))
   }
 
-  /// Tensors one after the other, where there are as many as the parameter's first axis says.
+  /// Tensors one after the other, where there are as many as the parameter's first axis says; put together when somebody reads them.
   private static func stacked(_ parts: [TensorContent], _ parameter: Parameter) -> TensorContent {
     let bytes = parts.reduce(0) { $0 + $1.byteCount }
     guard let element = parts.first?.element, parts.count == parameter.shape.first,
       element.byteCount(of: Graph.Tensor.count(parameter.shape) ?? -1) == bytes
     else { return missingContent(parameter) }
-    let data = TensorData(count: bytes) { target in
+    let data = TensorData(lazy: bytes) { target in
       var at = 0
       for part in parts {
         part.write { piece in
           UnsafeMutableRawBufferPointer(rebasing: target[at..<at + piece.count]).copyMemory(from: piece)
           at += piece.count
         }
+        part.data.rest()
       }
     }
     return TensorContent(data, element: element, shape: parameter.shape)

@@ -48,7 +48,7 @@ enum CheckpointModel {
     guard let solution = compilation.solution, let plan = compilation.plan else { return 0 }
     let smaller = compilation.module
     let stored = try folder.contents()
-    let left = storedParts(of: smaller, stored)
+    let left = storedParts(of: smaller, stored, cutFrom: solution.module)
     let sizes = try SmallerConfiguration(
       folder.configuration, solution: solution, plan: plan, names: left.map(\.name), before: stored.keys.sorted())
     var tensors: [String: NamedTensor] = [:]
@@ -68,12 +68,24 @@ enum CheckpointModel {
   }
 
   /// The parameters of a module that a folder holds, as the tensors that it has for them: the experts of a stack each by itself, counted from
-  /// 0.
+  /// 0. Where a stack is cut from the stack of `original`, its parts are cut from the folder's tensors, and the stack itself is not read.
   private static func storedParts(
-    of module: Module, _ stored: [String: TensorContent]
+    of module: Module, _ stored: [String: TensorContent], cutFrom original: Module? = nil
   ) -> [(name: String, content: TensorContent)] {
-    module.parameters.flatMap { NamedParameter.storedTensors(of: module[$0.value].name, $0.content) }
-      .filter { stored[$0.name] != nil }
+    let stacks = (original?.parameters ?? []).compactMap { parameter in
+      original.map { ($0[parameter.value].name, parameter.content.data) }
+    }
+    let whole = Dictionary(stacks.filter { $0.0.contains("*") }, uniquingKeysWith: { first, _ in first })
+    return module.parameters.flatMap { parameter in
+      let (name, content) = (module[parameter.value].name, parameter.content)
+      let parts = NamedParameter.storedTensors(of: name, content)
+      guard let data = whole[name], content.data.isIdentical(to: data), let kept = content.kept.first else { return parts }
+      return zip(parts, kept ?? Array(parts.indices)).map { part, row in
+        let source = stored[name.replacing("*", with: "\(row)")]
+        return (part.name, source?.keeping(Array(content.kept.dropFirst())) ?? part.content)
+      }
+    }
+    .filter { stored[$0.name] != nil }
   }
 
   /// A smaller folder's model with the names of the original: layers that follow dropped ones have other numbers there.
