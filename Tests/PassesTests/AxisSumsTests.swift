@@ -8,10 +8,11 @@ import Testing
   @Test("as of the same numbers in f32, bit for bit", arguments: [ElementType.bf16, .f16, .f64, .i8, .u8], [true, false])
   func types(_ element: ElementType, squared: Bool) {
     let shape = [3, 21, 19]
-    let sign = element == .u8 ? 1.0 : -1.0
-    let numbers = (0..<3 * 21 * 19).map { (index: Int) -> Double in
-      let size = Double(index * 37 % 101)
-      return index % 2 == 0 ? size : sign * size
+    let sign: Double = element == .u8 ? 1 : -1
+    var numbers: [Double] = []
+    for at in 0..<3 * 21 * 19 {
+      let size = Double(at * 37 % 101)
+      numbers.append(at % 2 == 0 ? size : sign * size)
     }
     let wide = Tensor(reals: numbers, .f32, shape)
     let stored = Tensor(reals: numbers, element, shape)
