@@ -91,8 +91,8 @@ import Testing
 
   // MARK: Tables
 
-  private func gathered(_ body: String, table: String = "param %w : bf16[50, 8]", output: String) throws -> Module {
-    let module = try module(table + "\n  param %i : i64[3] = [4, 0, 49]", "%x: f32[1]", body, output: output)
+  private func gathered(_ body: String, table: String = "param %w : bf16[5000, 8]", output: String) throws -> Module {
+    let module = try module(table + "\n  param %i : i64[3] = [1, 0, 1]", "%x: f32[1]", body, output: output)
     var free = module
     // Indices are known only when the model runs.
     let index = try #require(free.parameters.firstIndex { free[$0.value].name == "i" })
@@ -112,7 +112,7 @@ import Testing
   func picks() throws {
     let (before, after, numbers) = try run(
       try gathered(
-        "%c = cast %w to=1 : f32[50, 8]\n %g = gather %c, %i axis=0 : f32[3, 8]\n %y = mul %g, %x : f32[3, 8]",
+        "%c = cast %w to=1 : f32[5000, 8]\n %g = gather %c, %i axis=0 : f32[3, 8]\n %y = mul %g, %x : f32[3, 8]",
         output: "%y: f32[3, 8]"))
     #expect(after.nodes.map(\.operation.textName) == ["gather", "cast", "mul"])
     #expect(after.parameters.map { after[$0.value].type.element } == [.bf16])
@@ -131,14 +131,14 @@ import Testing
   @Test("a table of which more is picked than there is, and one that is computed, are left as they are")
   func keeps() throws {
     let small = try gathered(
-      "%c = cast %w to=1 : f32[2, 8]\n %r = gather %c, %i axis=0 : f32[3, 8]\n %y = mul %r, %x : f32[3, 8]",
-      table: "param %w : bf16[2, 8]", output: "%y: f32[3, 8]")
+      "%c = cast %w to=1 : f32[2, 9000]\n %r = gather %c, %i axis=0 : f32[3, 9000]\n %y = mul %r, %x : f32[3, 9000]",
+      table: "param %w : bf16[2, 9000]", output: "%y: f32[3, 9000]")
     let kept = try Lowering.lower(
       small, inputs: small.inputs.map { small[$0].type }, passes: [Lowering.widenGathered])
     #expect(kept.nodes.map(\.operation.textName) == ["cast", "gather", "mul"])
     let computed = try gathered(
-      "%h = cast %x to=10 : f16[1]\n %m = mul %w, %h : f16[50, 8]\n %c = cast %m to=1 : f32[50, 8]\n"
-        + " %y = gather %c, %i axis=0 : f32[3, 8]", table: "param %w : f16[50, 8]", output: "%y: f32[3, 8]")
+      "%h = cast %x to=10 : f16[1]\n %m = mul %w, %h : f16[5000, 8]\n %c = cast %m to=1 : f32[5000, 8]\n"
+        + " %y = gather %c, %i axis=0 : f32[3, 8]", table: "param %w : f16[5000, 8]", output: "%y: f32[3, 8]")
     let left = try Lowering.lower(
       computed, inputs: computed.inputs.map { computed[$0].type }, passes: [Lowering.widenGathered])
     #expect(left.nodes.map(\.operation.textName) == ["cast", "mul", "cast", "gather"])
