@@ -22,28 +22,41 @@ struct MemoryPlan {
 
   private static let alignment = 64
 
-  /// Places buffers, the largest first, each at the lowest offset that is free during its life.
+  /// Places buffers: in some order, each at the lowest offset that is free during its life. Of a few orders, the one that takes least.
   init(_ lives: [Life]) {
+    let least = Self.leastBytes(lives)
+    let orders: [(Life) -> (Int, Int)] = [
+      { (-$0.bytes, $0.first) }, { ($0.first, -$0.bytes) }, { (-$0.bytes * ($0.last - $0.first + 1), $0.first) },
+      { ($0.first - $0.last, -$0.bytes) }, { (-$0.last, -$0.bytes) },
+    ]
+    var best: (offsets: [Int], bytes: Int)?
+    for order in orders where best?.bytes != least {
+      let keys = lives.map(order)
+      let plan = Self.placed(lives, in: lives.indices.sorted { keys[$0] < keys[$1] })
+      if plan.bytes < best?.bytes ?? .max { best = plan }
+    }
+    (offsets, bytes) = best ?? ([], 0)
+  }
+
+  private static func placed(_ lives: [Life], in order: [Int]) -> (offsets: [Int], bytes: Int) {
     var offsets = [Int](repeating: 0, count: lives.count)
     var placed: [Int] = []
     var bytes = 0
-    let order = lives.indices.sorted { (lives[$0].bytes, lives[$1].first) > (lives[$1].bytes, lives[$0].first) }
     for index in order where lives[index].bytes > 0 {
       let life = lives[index]
-      let size = Self.rounded(life.bytes)
+      let size = rounded(life.bytes)
       var offset = 0
       // `placed` is in order of offsets.
       for other in placed where lives[other].first <= life.last && life.first <= lives[other].last {
         if offsets[other] >= offset + size { break }
-        offset = max(offset, offsets[other] + Self.rounded(lives[other].bytes))
+        offset = max(offset, offsets[other] + rounded(lives[other].bytes))
       }
       offsets[index] = offset
       bytes = max(bytes, offset + size)
       let at = placed.firstIndex { offsets[$0] > offset } ?? placed.count
       placed.insert(index, at: at)
     }
-    self.offsets = offsets
-    self.bytes = bytes
+    return (offsets, bytes)
   }
 
   private static func rounded(_ bytes: Int) -> Int { (bytes + alignment - 1) / alignment * alignment }
