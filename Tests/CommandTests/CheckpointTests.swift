@@ -247,7 +247,7 @@ struct CheckpointTests {
     try write(Self.configuration.replacingOccurrences(of: "\"llama\"", with: "\"lama\""))
     #expect(try complaint().contains("'model_type' is 'lama', which is not known"))
     try write(Self.configuration.replacingOccurrences(of: "\"num_key_value_heads\": 2", with: "\"num_key_value_heads\": 3"))
-    _ = try complaint()
+    #expect(try complaint().contains("num_key_value_heads"))
     try write("{ \"model_type\": ")
     #expect(try complaint().contains("config.json"))
   }

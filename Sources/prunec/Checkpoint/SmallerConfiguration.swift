@@ -35,20 +35,15 @@ struct SmallerConfiguration {
 
   /// What a tensor of the original is called in the smaller model.
   func name(_ old: String) -> String {
-    for (prefix, numbers) in renumbered where old.hasPrefix(prefix) {
-      let rest = old.dropFirst(prefix.count)
-      // Tensors go on with a dot, what a layer computes with a stroke.
-      guard let end = rest.firstIndex(where: { $0 == "." || $0 == "/" }), let number = Int(rest[..<end]),
-        let new = numbers[number]
-      else { continue }
-      return "\(prefix)\(new)\(rest[end...])"
+    for (prefix, numbers) in renumbered {
+      if let (number, rest) = Self.layer(of: old, prefix), let new = numbers[number] { return "\(prefix)\(new)\(rest)" }
     }
     return old
   }
 
   /// False for tensors of layers that are gone.
   func isLeft(_ old: String) -> Bool {
-    for (prefix, numbers) in renumbered { if let number = Self.layer(of: old, prefix) { return numbers[number] != nil } }
+    for (prefix, numbers) in renumbered { if let layer = Self.layer(of: old, prefix) { return numbers[layer.number] != nil } }
     return true
   }
 
@@ -64,6 +59,8 @@ struct SmallerConfiguration {
     let groups = number(keys.groups) ?? heads
     let headDims = number(keys.headDims) ?? width / heads
     var counts = (groups: groups, queries: heads / max(1, groups))
+    // No key states it: it is how many heads there are for each of the groups.
+    let queriesPerGroup = "\(keys.heads) by group"
     var changed: [String: (count: Int, group: String)] = [:]
     func set(_ key: String?, _ count: Int, _ group: Group) throws(Diagnostic) {
       guard let key else {
@@ -94,10 +91,10 @@ struct SmallerConfiguration {
         let extent = number(key) ?? (key == keys.hidden ? 4 * width : nil)
         try set(extent == group.extent ? key : nil, kept, group)
       case .heads where group.extent == groups:
-        try set("\(keys.groups ?? keys.heads)", kept, group)
+        try set(keys.groups ?? keys.heads, kept, group)
         counts.groups = kept
       case .queries where group.extent == heads / max(1, groups):
-        try set("\(keys.heads) by group", kept, group)
+        try set(queriesPerGroup, kept, group)
         counts.queries = kept
       case .headDims where group.extent == headDims: try set(keys.headDims, kept, group)
       case .headDims where group.extent * 2 == headDims: try set(keys.headDims, 2 * kept, group)
@@ -106,7 +103,7 @@ struct SmallerConfiguration {
         throw cannotSay("\(group.name) keeps \(kept) of \(group.extent) \(group.kind.rawValue)")
       }
     }
-    changed["\(keys.heads) by group"] = nil
+    changed[queriesPerGroup] = nil
     let (newWidth, newHeads) = (changed[keys.width]?.count ?? width, counts.groups * counts.queries)
     if keys.headDims == nil, newWidth != newHeads * headDims {
       throw cannotSay("\(newHeads) heads of \(headDims) are not \(newWidth), the \(keys.width)")
@@ -123,7 +120,7 @@ struct SmallerConfiguration {
 
   private mutating func dropLayers(names: [String], _ prefix: String) throws(Diagnostic) {
     guard let count = configuration[keys.layers]?.int else { return }
-    let left = Set(names.compactMap { Self.layer(of: $0, prefix) }).sorted()
+    let left = Set(names.compactMap { Self.layer(of: $0, prefix)?.number }).sorted()
     guard left.count < count else { return }
     if left.isEmpty { throw cannotSay("no layer is left") }
     renumbered[prefix] = Dictionary(uniqueKeysWithValues: left.enumerated().map { ($1, $0) })
@@ -162,9 +159,12 @@ struct SmallerConfiguration {
     return numbers.filter { $0.value == Set(0..<count) }.map(\.key).sorted().first
   }
 
-  private static func layer(of name: String, _ prefix: String) -> Int? {
+  /// The number of the layer that a name belongs to, and what follows it: of tensors from a dot, of what a layer computes from a stroke.
+  private static func layer(of name: String, _ prefix: String) -> (number: Int, rest: Substring)? {
     guard name.hasPrefix(prefix) else { return nil }
-    return name.dropFirst(prefix.count).split(separator: ".").first.flatMap { Int($0) }
+    let rest = name.dropFirst(prefix.count)
+    guard let end = rest.firstIndex(where: { $0 == "." || $0 == "/" }) else { return nil }
+    return Int(rest[..<end]).map { ($0, rest[end...]) }
   }
 
   // MARK: What cannot be said
