@@ -17,7 +17,7 @@ let package = Package(
     .target(
       name: "Zoo", dependencies: ["Tracing"], path: "examples/Zoo", exclude: ["README.md"], swiftSettings: strict),
     .target(name: "Formats", dependencies: ["Graph"], swiftSettings: strict),
-    .target(name: "Passes", dependencies: ["Graph", "Formats", "Runtime"], swiftSettings: strict),
+    .target(name: "Passes", dependencies: ["Graph", "Formats", "Kernels", "Runtime"], swiftSettings: strict),
     .target(name: "Runtime", dependencies: ["Graph", "Kernels"], swiftSettings: strict),
     .executableTarget(
       name: "prunec", dependencies: ["Graph", "Formats", "Passes", "Runtime", "Tracing", "Zoo"], swiftSettings: strict),

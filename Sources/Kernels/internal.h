@@ -106,6 +106,8 @@ typedef struct pk_kernels {
   void (*layer_norm_run)(const pk_layer_norm *, size_t, size_t);
   void (*group_norm_run)(const pk_group_norm *, size_t, size_t);
   void (*reduction_run)(const pk_reduction *, size_t, size_t, size_t, size_t);
+  void (*double_update)(
+      size_t, size_t, size_t, const double *, size_t, size_t, const double *, size_t, double *, size_t);
 } pk_kernels;
 
 extern const pk_kernels pk_kernels_portable;

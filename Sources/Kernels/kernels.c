@@ -176,3 +176,9 @@ void pk_reduction_run(
 void pk_group_norm_run(const pk_group_norm *norm, size_t first_group, size_t end_group) {
   active()->group_norm_run(norm, first_group, end_group);
 }
+
+void pk_double_update(
+    size_t m, size_t n, size_t k, const double *a, size_t a_row_stride, size_t a_column_stride, const double *b,
+    size_t b_row_stride, double *c, size_t c_row_stride) {
+  active()->double_update(m, n, k, a, a_row_stride, a_column_stride, b, b_row_stride, c, c_row_stride);
+}

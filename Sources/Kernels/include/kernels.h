@@ -384,6 +384,23 @@ size_t pk_attention_scratch_size(const pk_attention *attention);
 /// Computes queries [first_query, end_query).
 void pk_attention_run(const pk_attention *attention, size_t first_query, size_t end_query, float *scratch);
 
+// --------------------------------------------------------------------------------------------------- Linear algebra, double precision
+
+/// C[m, n] −= A[m, k] · B[k, n]; rows of B and C are contiguous. C overlaps neither A nor B.
+void pk_double_update(
+    size_t m, size_t n, size_t k, const double *a, size_t a_row_stride, size_t a_column_stride, const double *b,
+    size_t b_row_stride, double *c, size_t c_row_stride);
+/// A = L · Lᵀ of a small symmetric matrix: L replaces the lower triangle, the upper one is neither read nor written. False where A is not
+/// positive definite; A is then half done.
+bool pk_cholesky_block(size_t n, double *a, size_t row_stride);
+/// B[n, m] becomes L⁻¹ · B.
+void pk_solve_lower(size_t n, const double *l, size_t l_stride, size_t m, double *b, size_t b_stride);
+/// B[n, m] becomes L⁻ᵀ · B.
+void pk_solve_lower_transposed(size_t n, const double *l, size_t l_stride, size_t m, double *b, size_t b_stride);
+/// A = U · diag(values) · Vᵀ of a small matrix of m ≥ n, dense and row-major (one-sided Jacobi): U · diag(values) replaces A, V[n, n] and the
+/// values, descending, are written.
+void pk_singular_values(size_t m, size_t n, double *a, double *v, double *values);
+
 #ifdef __cplusplus
 }
 #endif

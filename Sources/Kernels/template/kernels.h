@@ -14,4 +14,5 @@
 #include "rows.h"
 #include "reduction.h"
 #include "group_norm.h"
+#include "double_update.h"
 #include "table.h"

@@ -10,5 +10,5 @@
     .attention_scratch_size = attention_scratch_size, .attention_run = attention_run, \
     .chain_run = chain_run, .copy_run = copy_pieces, \
     .softmax_run = softmax_run, .layer_norm_run = layer_norm_run, .reduction_run = reduction_run, \
-    .group_norm_run = group_norm_run, \
+    .group_norm_run = group_norm_run, .double_update = double_update, \
   }

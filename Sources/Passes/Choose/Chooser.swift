@@ -83,7 +83,7 @@ struct Chooser {
 
   func plan() -> Plan {
     let candidates = candidates()
-    let sizes = kept(candidates)
+    let sizes = sizes(candidates)
     var plan = Plan(kept: Array(repeating: nil, count: solution.groups.count))
     for index in candidates where sizes[index] < solution.groups[index].extent {
       plan.kept[index] = Array(ranked(index).prefix(sizes[index])).sorted()
@@ -92,14 +92,15 @@ struct Chooser {
   }
 
   /// A group's indices, best first.
-  private func ranked(_ index: Int) -> [Int] {
+  func ranked(_ index: Int) -> [Int] {
     let scores = scores.byGroup[index]
     return scores.indices.sorted { scores[$0] != scores[$1] ? scores[$0] > scores[$1] : $0 < $1 }
   }
 
   // MARK: How many
 
-  private func kept(_ candidates: [Int]) -> [Int] {
+  /// How many indices each group keeps.
+  func sizes(_ candidates: [Int]) -> [Int] {
     switch options.budget {
     case .ratio(let ratio): return sizes(candidates, ratio: ratio)
     case .parameters(let share), .multiplyAdds(let share): return search(candidates, share: share)
@@ -139,7 +140,7 @@ struct Chooser {
   }
 
   /// A count within all bounds: rounded to a multiple, upwards at the half and never to none; no fewer than the bounds allow.
-  private func count(_ index: Int, _ size: Int) -> Int {
+  func count(_ index: Int, _ size: Int) -> Int {
     let group = solution.groups[index]
     let step = Self.rounding(group, options)
     let rounded = step > 1 ? max(step, (size + step / 2) / step * step) : size
@@ -165,7 +166,7 @@ struct Chooser {
   }
 
   /// Groups of the same structure together.
-  private func alike(_ candidates: [Int]) -> [[Int]] {
+  func alike(_ candidates: [Int]) -> [[Int]] {
     var order: [String] = []
     var pools: [String: [Int]] = [:]
     for index in candidates {

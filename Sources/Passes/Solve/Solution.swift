@@ -58,7 +58,7 @@ public struct Group: Sendable, Hashable {
 /// The layouts of all values of a module, and its groups.
 public struct Solution: Sendable {
   /// The module that was solved.
-  public let module: Module
+  public private(set) var module: Module
   /// Its types and shape arithmetic.
   public let inferred: InferredModule
   /// All layouts.
@@ -92,6 +92,13 @@ public struct Solution: Sendable {
       dependence: dependence
     ).groups()
     groupOfLeaf = Dictionary(groups.enumerated().map { ($1.leaf, $0) }, uniquingKeysWith: { first, _ in first })
+  }
+
+  /// The same solution over a module whose parameters hold other numbers, and nothing else is different.
+  func with(module: Module) -> Solution {
+    var result = self
+    result.module = module
+    return result
   }
 
   /// Index in `groups` of the group with a number of the layout table; nil where no parameter carries it.

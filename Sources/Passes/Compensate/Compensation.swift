@@ -1,0 +1,36 @@
+import Graph
+
+/// What is done for the layers that lose inputs.
+public enum Compensation: String, Sendable, CaseIterable {
+  /// Nothing: the rest of their weights stays as it is.
+  case none
+  /// The mean of what they lose is added to their bias.
+  case bias
+  /// Their weights are fitted anew to what is left of their inputs, around the weights that stand there.
+  case ridge
+  /// As ridge; and what goes is what can be made up for best.
+  case obs
+  /// Whichever of these does best on a tenth of the data that is held back.
+  case auto
+}
+
+/// What compensation is asked to do.
+public struct CompensationOptions: Sendable {
+  /// Samples to take statistics from.
+  public var data: CalibrationData
+  /// What is done.
+  public var mode = Compensation.auto
+  /// λ: how strongly fitted weights hold to those that stand there, as a share of the mean second moment of the inputs.
+  public var strength = 0.1
+  /// β: which share of what the stream has drifted by the layers before is put into the target of a fit.
+  public var drift = 0.5
+  /// True when dims inside heads may be rotated before they are cut.
+  public var rotates = true
+  /// Threads to compute with.
+  public var threads = 1
+  /// The model that the module was imported from, which control flow needs to be executed.
+  public var source: NamedModel?
+
+  /// The defaults, with samples.
+  public init(data: CalibrationData) { self.data = data }
+}

@@ -1,0 +1,385 @@
+import Graph
+import Runtime
+
+/// Chooses what goes by what the data say can be made up for, and makes up for it: layer after layer, in order of execution, on the stream of
+/// the layers that are already cut.
+///
+/// 1. One sweep over the data takes the moments of every site's input on the original.
+/// 2. Every group gets its curve: the error when so many of its members are gone, and the weights fitted anew.
+/// 3. The budget is allocated over these curves.
+/// 4. Site by site, what goes is chosen again on the stream as it has become, and the site's weights are fitted to make of it what the original
+///    made, and half of what has drifted.
+final class Compensator {
+  private let solution: Solution
+  private let chooser: Chooser
+  private let options: CompensationOptions
+  private let mode: Compensation
+  private let pool: WorkPool
+  private let algebra: LinearAlgebra
+  private let candidates: Swift.Set<Int>
+  private let sites: [Site]
+  private var working: WorkingModel
+  private let progress: (String, Double) -> Void
+
+  /// What came of it.
+  struct Outcome {
+    let solution: Solution
+    let plan: Plan
+    /// Rows of data at the widest site, and the numbers in a row there.
+    let widest: (rows: Int, columns: Int)?
+  }
+
+  init(
+    _ chooser: Chooser, options: CompensationOptions, mode: Compensation, progress: @escaping (String, Double) -> Void
+  ) {
+    solution = chooser.solution
+    self.chooser = chooser
+    self.options = options
+    self.mode = mode
+    self.progress = progress
+    pool = WorkPool(threads: options.threads)
+    algebra = LinearAlgebra(pool: pool)
+    let candidates = Swift.Set(chooser.candidates())
+    self.candidates = candidates
+    working = WorkingModel(chooser.solution.module)
+    let found = SiteFinder(chooser.solution).sites().filter { site in site.groups.contains(where: candidates.contains) }
+    sites = Self.ordered(found, chooser.solution.module)
+  }
+
+  /// A sum that is made after another site was passed cannot be waited for: its site is looked at where it stands.
+  private static func ordered(_ sites: [Site], _ module: Module) -> [Site] {
+    let producers = module.producers()
+    return sites.enumerated().map { index, site in
+      let next = sites.indices.contains(index + 1) ? sites[index + 1].node : Int.max
+      return (producers[site.sum.index] ?? site.node) < next ? site : site.observedAtResult
+    }
+  }
+
+  /// Runs all of it.
+  func run() throws(Diagnostic) -> Outcome {
+    let statistics = try measure()
+    let removals = try curves(statistics)
+    let sizes = try sizes(removals)
+    let plan = try cut(sizes, removals)
+    let widest = statistics.max { $0.site.columns < $1.site.columns }.map { ($0.rowCount, $0.site.columns) }
+    return Outcome(solution: solution.with(module: working.module), plan: plan, widest: widest)
+  }
+
+  // MARK: 1. Moments
+
+  private func measure() throws(Diagnostic) -> [SiteStatistics] {
+    let module = solution.module
+    let wanted = Array(Swift.Set(sites.flatMap { [$0.data, $0.sum] })).sorted()
+    let whole = Segment(module, from: Swift.Set(module.inputs), to: wanted, source: options.source, threads: options.threads)
+    let statistics = sites.map { SiteStatistics($0, hasDrift: false) }
+    for batch in 0..<options.data.batchCount {
+      progress("calibrate", Double(batch) / Double(options.data.batchCount))
+      let values = try self.values(whole, given(batch))
+      for entry in statistics { try add(entry, values, values, batch) }
+    }
+    return statistics
+  }
+
+  private func given(_ batch: Int) -> [ValueID: Tensor] {
+    var given: [ValueID: Tensor] = [:]
+    for (input, value) in zip(solution.module.inputs, options.data.batch(batch)) { given[input] = value.tensor }
+    return given
+  }
+
+  /// What a segment makes, and what it was given.
+  private func values(_ segment: Segment, _ given: [ValueID: Tensor]) throws(Diagnostic) -> [ValueID: Tensor] {
+    given.merging(try segment.run(given)) { $1 }
+  }
+
+  /// `values` hold the input, `original` the sum of the original.
+  private func add(
+    _ statistics: SiteStatistics, _ values: [ValueID: Tensor], _ original: [ValueID: Tensor], _ batch: Int, drift: Tensor? = nil
+  ) throws(Diagnostic) {
+    let site = statistics.site
+    guard let data = values[site.data], let sum = original[site.sum] else {
+      throw Diagnostic(.unsupported, "its values cannot be seen while the model runs", at: .tensor(solution.module[site.sum].name))
+    }
+    for tensor in [data, sum] where !tensor.isFinite {
+      throw Diagnostic(
+        .invalid, "is not finite for some of the data, so nothing can be fitted to it", at: .tensor(solution.module[site.sum].name))
+    }
+    try statistics.add(
+      data: data, sum: sum, drift: drift, mask: options.data.mask(batch: batch),
+      attributes: solution.module.nodes[site.node].attributes, pool: pool)
+  }
+
+  // MARK: 2. Curves
+
+  private func fits(_ statistics: SiteStatistics) throws(Diagnostic) -> [BlockFit] {
+    let site = statistics.site
+    guard let tensor = working.tensor(site.weight.parameter) else {
+      throw Diagnostic(.invalid, "the numbers are not in the file", at: .tensor(solution.module[site.weight.parameter].name))
+    }
+    let isCentred = if case .none = site.bias { false } else { true }
+    return (0..<site.blocks).map {
+      BlockFit(
+        statistics.moments[$0], weights: site.weight.matrix(tensor, block: $0), isCentred: isCentred, strength: options.strength)
+    }
+  }
+
+  /// Surgeons of a site, one per block of channels.
+  private func surgeons(_ statistics: SiteStatistics, _ fits: [BlockFit]) throws(Diagnostic) -> [Surgeon] {
+    var surgeons: [Surgeon] = []
+    for (block, fit) in fits.enumerated() {
+      guard let (weights, inverse) = fit.whole(algebra) else {
+        throw Diagnostic(
+          .invalid,
+          "the moments of its inputs are singular, so nothing can be fitted; give more, or more varied, samples",
+          at: .tensor(solution.module[statistics.site.weight.parameter].name))
+      }
+      let factors = statistics.factors(block: block)
+      for row in 0..<weights.rows { for column in 0..<weights.columns { weights[row, column] *= factors[column] } }
+      surgeons.append(Surgeon(inverse: inverse, weights: weights, level: statistics.level, pool: pool))
+    }
+    return surgeons
+  }
+
+  /// Per block of channels of a site, per member of a group, the columns that go with it.
+  private func columns(_ group: Int, _ site: Site) -> [[[Int]]] {
+    let members = site.members(of: solution.groups[group].leaf, in: solution)
+    return members.map { members in
+      var columns = [[Int]](repeating: [], count: solution.groups[group].extent)
+      for (column, member) in members.enumerated() where member >= 0 { columns[Int(member)].append(column) }
+      return columns
+    }
+  }
+
+  private func curves(_ statistics: [SiteStatistics]) throws(Diagnostic) -> [Int: Removal] {
+    var removals: [Int: Removal] = [:]
+    let fits = try statistics.map { (entry) throws(Diagnostic) in try self.fits(entry) }
+    for (done, group) in candidates.sorted().enumerated() {
+      progress("curves", Double(done) / Double(candidates.count))
+      let own = statistics.indices.filter { statistics[$0].site.groups.contains(group) }
+      if own.isEmpty { continue }
+      removals[group] = try removal(group, own.map { (statistics[$0], fits[$0]) })
+    }
+    return removals
+  }
+
+  /// The order in which a group's members go, with the errors at its sites.
+  private func removal(_ group: Int, _ sites: [(SiteStatistics, [BlockFit])]) throws(Diagnostic) -> Removal {
+    var surgeons: [Surgeon] = []
+    var columns: [[[Int]]] = []
+    for (statistics, fits) in sites {
+      surgeons += try self.surgeons(statistics, fits)
+      columns += self.columns(group, statistics.site)
+    }
+    return Removal(surgeons, columns: columns, count: solution.groups[group].extent)
+  }
+
+  // MARK: 3. Sizes
+
+  private func sizes(_ removals: [Int: Removal]) throws(Diagnostic) -> [Int] {
+    let sorted = candidates.sorted()
+    switch chooser.options.budget {
+    case .ratio: return chooser.sizes(sorted)
+    case .parameters(let share):
+      let model = SizeModel(solution: solution)
+      let total = { (sizes: [Int]) in Double(model.parameters(sizes)) }
+      return Allocation(chooser, removals, candidates: sorted).sizes(
+        budget: total(solution.groups.map(\.extent)) * share, total: total)
+    case .multiplyAdds(let share):
+      let model = SizeModel(solution: solution)
+      return Allocation(chooser, removals, candidates: sorted).sizes(
+        budget: model.multiplyAdds(solution.groups.map(\.extent)) * share, total: model.multiplyAdds)
+    }
+  }
+
+  // MARK: 4. Cut
+
+  /// What a run of the data has come to: per batch, the values that are still needed.
+  private struct Stream {
+    var values: [[ValueID: Tensor]]
+  }
+
+  private func cut(_ sizes: [Int], _ removals: [Int: Removal]) throws(Diagnostic) -> Plan {
+    var plan = Plan(kept: Array(repeating: nil, count: solution.groups.count))
+    let pruned = candidates.sorted().filter { sizes[$0] < solution.groups[$0].extent }
+    let touched = sites.filter { site in site.groups.contains(where: pruned.contains) }
+    // Groups of several sites are chosen once, for all of them; the others when their site is reached.
+    var waiting: Swift.Set<Int> = []
+    for group in pruned {
+      if touched.filter({ $0.groups.contains(group) }).count == 1 {
+        waiting.insert(group)
+      } else if let removal = removals[group] {
+        plan.kept[group] = removal.kept(sizes[group])
+      } else {
+        plan.kept[group] = Array(chooser.ranked(group).prefix(sizes[group])).sorted()
+      }
+    }
+    let mixing = MixedGroups(solution)
+    let batches = options.data.batchCount
+    var original = Stream(values: (0..<batches).map(given))
+    var present = Stream(values: (0..<batches).map(given))
+    let producers = solution.module.producers()
+    for (index, site) in touched.enumerated() {
+      progress("compensate", Double(index) / Double(touched.count))
+      let end = max(site.node, producers[site.sum.index] ?? site.node)
+      let alive = solution.module.alive(after: end)
+      let known = Swift.Set(original.values.first.map { Array($0.keys) } ?? [])
+      let whole = Segment(
+        solution.module, from: known, to: Array(Swift.Set(alive + [site.sum])), source: options.source, threads: options.threads)
+      let reached = Segment(
+        try module(plan, mixing), from: known, to: Array(Swift.Set([site.data, site.sum])), source: options.source,
+        threads: options.threads)
+      let statistics = SiteStatistics(site, hasDrift: options.drift > 0)
+      for batch in 0..<batches {
+        let before = try values(whole, original.values[batch])
+        let now = try values(reached, present.values[batch])
+        try add(statistics, now, before, batch, drift: drift(site, before[site.sum], now[site.sum]))
+        original.values[batch] = before.filter { alive.contains($0.key) }
+      }
+      try fit(site, statistics, sizes, &waiting, &plan)
+      let next = Segment(try module(plan, mixing), from: known, to: alive, source: options.source, threads: options.threads)
+      for batch in 0..<batches {
+        present.values[batch] = try values(next, present.values[batch]).filter { alive.contains($0.key) }
+      }
+    }
+    return plan
+  }
+
+  /// The model as far as it is cut: weights of cut columns are zero, which is all that most groups need; where members of a cut group take part in
+  /// something common, such as a norm, they are masked.
+  private func module(_ plan: Plan, _ mixing: MixedGroups) throws(Diagnostic) -> Module {
+    guard plan.prunedGroups.contains(where: mixing.contains) else { return working.module }
+    let solution = solution.with(module: working.module)
+    return try MaskedGraph.make(solution, KeptIndices(solution: solution, plan: plan))
+  }
+
+  /// The part of what the sum has drifted that the site is to make up for, in units of its result.
+  private func drift(_ site: Site, _ original: Tensor?, _ present: Tensor?) -> Tensor? {
+    guard options.drift > 0, let original, let present, original.shape == present.shape else { return nil }
+    let width = site.outputs * site.blocks
+    let places: Int = if case .window = site.geometry { original.shape.dropFirst(2).reduce(1, *) } else { 1 }
+    let count = original.count
+    let share = Float(options.drift)
+    // A result that hardly reaches the sum cannot make up for what it drifted.
+    let largest = site.gain?.map(abs).max() ?? 1
+    let factors: [Float] = (site.gain ?? Array(repeating: 1, count: width)).map { gain in
+      abs(gain) > 1e-3 * largest ? share / Float(gain) : 0
+    }
+    let data = TensorData(count: count * 4) { bytes in
+      let target = bytes.bindMemory(to: Float.self)
+      original.withSingles { original in
+        present.withSingles { present in
+          for index in 0..<count { target[index] = factors[index / places % width] * (original[index] - present[index]) }
+        }
+      }
+    }
+    return Tensor(.f32, original.shape, data: data)
+  }
+
+  /// Chooses what of the site's own groups goes, and fits its weights to the rest.
+  private func fit(
+    _ site: Site, _ statistics: SiteStatistics, _ sizes: [Int], _ waiting: inout Swift.Set<Int>, _ plan: inout Plan
+  ) throws(Diagnostic) {
+    let fits = try fits(statistics)
+    let own = site.groups.filter(waiting.contains)
+    if !own.isEmpty {
+      let surgeons = try self.surgeons(statistics, fits)
+      // Whole heads before what is inside of them.
+      let order = own.filter { solution.groups[$0].kind != .headDims } + own.filter { solution.groups[$0].kind == .headDims }
+      for group in site.groups.filter({ plan.kept[$0] != nil }) {
+        let kept = Swift.Set(plan.kept[group] ?? [])
+        for (surgeon, columns) in zip(surgeons, columns(group, site)) {
+          surgeon.remove(columns.indices.filter { !kept.contains($0) }.flatMap { columns[$0] })
+        }
+      }
+      for group in order {
+        let removal = Removal(
+          surgeons, columns: columns(group, site), count: solution.groups[group].extent, going: solution.groups[group].extent - sizes[group])
+        plan.kept[group] = removal.kept(sizes[group])
+        waiting.remove(group)
+      }
+    }
+    guard let tensor = working.tensor(site.weight.parameter) else { return }
+    var reals = tensor.reals
+    var constant: [Double] = []
+    for (block, fit) in fits.enumerated() {
+      let kept = keptColumns(site, block, plan)
+      guard let (weights, own) = fit.fitted(keeping: kept, algebra) else {
+        throw Diagnostic(
+          .invalid, "the moments of its inputs are singular, so nothing can be fitted; give more, or more varied, samples",
+          at: .tensor(solution.module[site.weight.parameter].name))
+      }
+      site.weight.write(weights, block: block, to: &reals)
+      constant += own
+    }
+    working.set(site.weight.parameter, reals)
+    switch site.bias {
+    case .parameter(let bias): working.add(bias, constant)
+    case .mean(let mean): working.add(mean, constant.map { -$0 })
+    case .none: break
+    }
+  }
+
+  private func keptColumns(_ site: Site, _ block: Int, _ plan: Plan) -> [Int] {
+    var stays = [Bool](repeating: true, count: site.columns)
+    for group in site.groups {
+      guard let kept = plan.kept[group].map(Swift.Set.init) else { continue }
+      for (member, columns) in columns(group, site)[block].enumerated() where !kept.contains(member) {
+        for column in columns { stays[column] = false }
+      }
+    }
+    return stays.indices.filter { stays[$0] }
+  }
+}
+
+extension Site {
+  /// Per block of channels, the member of a group that each column stands for; −1 for none.
+  func members(of leaf: Int32, in solution: Solution) -> [[Int32]] {
+    let axes = solution.axes[data.index]
+    switch geometry {
+    case .lastAxis: return [axes.last.map { solution.positions(of: leaf, in: $0) } ?? []]
+    case .window(let kernel, let groups):
+      let channels = solution.positions(of: leaf, in: axes[1])
+      let (taps, each) = (kernel.reduce(1, *), channels.count / groups)
+      return (0..<groups).map { group in
+        channels[group * each..<(group + 1) * each].flatMap { Array(repeating: $0, count: taps) }
+      }
+    }
+  }
+
+  /// The same site, its error counted at the result itself.
+  var observedAtResult: Site {
+    Site(
+      node: node, data: data, geometry: geometry, weight: weight, result: result, bias: bias, sum: result, gain: nil, metric: .whole,
+      groups: groups)
+  }
+}
+
+/// Groups whose members take part in something common before they reach a weight: a norm, a softmax, a sum over the axis.
+struct MixedGroups {
+  private let groups: Set<Int>
+
+  init(_ solution: Solution) {
+    var groups: Set<Int> = []
+    for node in solution.module.nodes {
+      switch node.operation {
+      case .normalisation(.batchNorm): break
+      case .normalisation, .reduction, .recurrence, .attention, .opaque:
+        for case let input? in node.inputs { for layout in solution.axes[input.index] { groups.formUnion(solution.groups(in: layout)) } }
+      case .elementwise, .matrixProduct, .convolution, .reshaping, .joining, .indexing, .pooling, .quantisation, .generation: break
+      }
+    }
+    self.groups = groups
+  }
+
+  func contains(_ group: Int) -> Bool { groups.contains(group) }
+}
+
+extension Tensor {
+  /// True when no number is infinite or none at all.
+  var isFinite: Bool {
+    let count = count
+    return withSingles { numbers in
+      for index in 0..<count where !numbers[index].isFinite { return false }
+      return true
+    }
+  }
+}

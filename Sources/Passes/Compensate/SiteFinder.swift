@@ -1,0 +1,189 @@
+import Graph
+
+/// Finds the sites of groups: every linear layer and convolution whose weight and input carry one.
+struct SiteFinder {
+  private let solution: Solution
+  private let module: Module
+  private let contents: [ValueID: TensorContent]
+  private let producers: [Int?]
+  private let uses: [[Module.Use]]
+  private let outputs: Set<ValueID>
+
+  init(_ solution: Solution) {
+    self.solution = solution
+    module = solution.module
+    contents = Dictionary(module.parameters.map { ($0.value, $0.content) }, uniquingKeysWith: { first, _ in first })
+    producers = module.producers()
+    uses = module.uses()
+    outputs = Set(module.outputs)
+  }
+
+  /// Sites in order of execution.
+  func sites() -> [Site] { module.nodes.indices.compactMap(site) }
+
+  private func site(_ index: Int) -> Site? {
+    let node = module.nodes[index]
+    guard node.inputs.count > 1, let data = node.inputs[0], let operand = node.inputs[1], let result = node.outputs.first ?? nil,
+      contents[data] == nil, solution.inferred.types[data.index].element.isFloat
+    else { return nil }
+    let axes = solution.axes[data.index]
+    let geometry: Site.Geometry
+    let weight: WeightView
+    let contracted: Layout
+    var bias = Site.Bias.none
+    let axis: Int
+    switch node.operation {
+    case .matrixProduct(let product):
+      guard product == .matMul || product == .gemm, !axes.isEmpty, let source = source(of: operand), source.extents.count == 2
+      else { return nil }
+      var (columns, outputs) = (0, 1)
+      if product == .gemm {
+        guard node.attributes.int(.transA) ?? 0 == 0, node.attributes.float(.alpha) ?? 1 == 1, node.attributes.float(.beta) ?? 1 == 1
+        else { return nil }
+        if node.attributes.int(.transB) ?? 0 != 0 { (columns, outputs) = (1, 0) }
+        if let own = node.inputs.count > 2 ? node.inputs[2] : nil {
+          guard isOwnVector(own, source.extents[outputs], axis: 1, rank: 2) else { return nil }
+          bias = .parameter(own)
+        }
+      }
+      weight = WeightView(
+        parameter: source.parameter, blocks: 1, columns: source.extents[columns], outputs: source.extents[outputs], blockStride: 0,
+        columnStride: source.strides[columns], outputStride: source.strides[outputs])
+      geometry = .lastAxis
+      contracted = axes[axes.count - 1]
+      axis = axes.count - 1
+    case .convolution(.conv):
+      guard let source = source(of: operand), let rank = Optional(source.extents.count), rank >= 3, axes.count == rank,
+        source.strides == Tensor.strides(source.extents)
+      else { return nil }
+      let groups = node.attributes.int(.group) ?? 1
+      let (made, taken) = (source.extents[0], source.extents[1])
+      let window = Array(source.extents[2...])
+      // Channels that are never summed are passed on, not consumed.
+      guard groups > 0, made % groups == 0, !(groups > 1 && taken == 1) else { return nil }
+      let columns = taken * window.reduce(1, *)
+      if let own = node.inputs.count > 2 ? node.inputs[2] : nil {
+        guard isOwnVector(own, made, axis: 0, rank: 1) else { return nil }
+        bias = .parameter(own)
+      }
+      weight = WeightView(
+        parameter: source.parameter, blocks: groups, columns: columns, outputs: made / groups,
+        blockStride: made / groups * columns, columnStride: 1, outputStride: columns)
+      geometry = .window(kernel: window, groups: groups)
+      contracted = axes[1]
+      axis = 1
+    case .convolution, .elementwise, .normalisation, .reduction, .reshaping, .joining, .indexing, .pooling, .recurrence,
+      .attention, .quantisation, .generation, .opaque:
+      return nil
+    }
+    let groups = solution.groups(in: contracted)
+    guard !groups.isEmpty, weight.columns > 0, weight.outputs > 0 else { return nil }
+    let way = follow(result, count: weight.blocks * weight.outputs, axis: axis, bias: bias)
+    return Site(
+      node: index, data: data, geometry: geometry, weight: weight, result: result, bias: way.bias, sum: way.sum, gain: way.gain,
+      metric: metric(way.sum, isResidual: way.isResidual, geometry), groups: groups)
+  }
+
+  // MARK: Weights
+
+  /// A parameter that nobody else reads, behind transposes.
+  private func source(of operand: ValueID) -> (parameter: ValueID, extents: [Int], strides: [Int])? {
+    guard uses[operand.index].count == 1, !outputs.contains(operand) else { return nil }
+    if let content = contents[operand] {
+      guard content.element.isFloat, content.isWhole, !content.isMissing else { return nil }
+      return (operand, content.shape, Tensor.strides(content.shape))
+    }
+    guard let producer = producers[operand.index], case .reshaping(.transpose) = module.nodes[producer].operation,
+      let input = module.nodes[producer].inputs.first ?? nil, let inner = source(of: input)
+    else { return nil }
+    let order = module.nodes[producer].attributes.ints(.perm) ?? Array(inner.extents.indices.reversed())
+    guard order.sorted() == Array(inner.extents.indices) else { return nil }
+    return (inner.parameter, order.map { inner.extents[$0] }, order.map { inner.strides[$0] })
+  }
+
+  /// A parameter that nobody else reads, with `count` numbers along `axis` of a value of `rank` axes and one along the others.
+  private func isOwnVector(_ value: ValueID, _ count: Int, axis: Int, rank: Int) -> Bool {
+    uses[value.index].count == 1 && !outputs.contains(value) && isVector(value, count, axis: axis, rank: rank)
+  }
+
+  private func isVector(_ value: ValueID, _ count: Int, axis: Int, rank: Int) -> Bool {
+    guard let content = contents[value], content.element.isFloat, content.isWhole, !content.isMissing else { return false }
+    let shape = content.shape
+    let own = axis - (rank - shape.count)
+    return shape.indices.allSatisfy { shape[$0] == ($0 == own ? count : 1) } && (shape.indices.contains(own) || count == 1)
+  }
+
+  // MARK: The way to the sum
+
+  private struct Way {
+    var bias: Site.Bias
+    var sum: ValueID
+    var gain: [Double]?
+    var isResidual: Bool
+  }
+
+  private func follow(_ result: ValueID, count: Int, axis: Int, bias: Site.Bias) -> Way {
+    var way = Way(bias: bias, sum: result, gain: nil, isResidual: false)
+    var isBiased = if case .none = bias { false } else { true }
+    let rank = solution.axes[result.index].count
+    while uses[way.sum.index].count == 1, !outputs.contains(way.sum), let use = uses[way.sum.index].first, use.operand >= 0 {
+      let node = module.nodes[use.node]
+      guard let next = node.outputs.first ?? nil else { return way }
+      switch node.operation {
+      case .elementwise(.add):
+        guard node.inputs.count == 2, let other = node.inputs[1 - use.operand] else { return way }
+        if isVector(other, count, axis: axis, rank: rank) {
+          if !isBiased, way.gain == nil, isOwnVector(other, count, axis: axis, rank: rank) {
+            way.bias = .parameter(other)
+            isBiased = true
+          }
+          way.sum = next
+          continue
+        }
+        // A residual sum: a stream of the same shape.
+        guard contents[other] == nil, solution.inferred.types[other.index].shape == solution.inferred.types[way.sum.index].shape
+        else { return way }
+        way.sum = next
+        way.isResidual = true
+        return way
+      case .elementwise(.mul):
+        guard node.inputs.count == 2, let other = node.inputs[1 - use.operand], let content = contents[other],
+          let factors = Tensor(content)?.reals,
+          isVector(other, count, axis: axis, rank: rank) || factors.count == 1
+        else { return way }
+        let own = factors.count == 1 ? Array(repeating: factors[0], count: count) : factors
+        way.gain = way.gain.map { zip($0, own).map(*) } ?? own
+      case .normalisation(.batchNorm):
+        let parts = node.inputs[1...].map { $0.flatMap { contents[$0] }.flatMap { Tensor($0)?.reals } }
+        guard use.operand == 0, axis == 1, node.attributes.int(.trainingMode) ?? 0 == 0, parts.count == 4,
+          let scale = parts[0], let variance = parts[3], let mean = node.inputs[3], scale.count == count, variance.count == count
+        else { return way }
+        let epsilon = Double(node.attributes.float(.epsilon) ?? 1e-5)
+        if !isBiased, way.gain == nil, uses[mean.index].count == 1 {
+          way.bias = .mean(mean)
+          isBiased = true
+        }
+        let own = zip(scale, variance).map { $0 / ($1 + epsilon).squareRoot() }
+        way.gain = way.gain.map { zip($0, own).map(*) } ?? own
+      case .elementwise(.identity), .elementwise(.dropout): break
+      case .elementwise, .normalisation, .matrixProduct, .convolution, .reduction, .reshaping, .joining, .indexing, .pooling,
+        .recurrence,
+        .attention, .quantisation, .generation, .opaque:
+        return way
+      }
+      way.sum = next
+    }
+    return way
+  }
+
+  private func metric(_ sum: ValueID, isResidual: Bool, _ geometry: Site.Geometry) -> Site.Metric {
+    guard case .lastAxis = geometry, isResidual else { return .whole }
+    guard uses[sum.index].count == 1, let use = uses[sum.index].first, use.operand == 0,
+      case .normalisation(let norm) = module.nodes[use.node].operation,
+      norm == .layerNorm || norm == .rmsNorm || norm == .simplifiedLayerNorm,
+      let scale = module.nodes[use.node].inputs.count > 1 ? module.nodes[use.node].inputs[1] : nil,
+      let gain = contents[scale].flatMap({ Tensor($0)?.reals })
+    else { return .normalised(gain: nil) }
+    return .normalised(gain: gain)
+  }
+}
