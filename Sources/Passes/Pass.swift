@@ -18,6 +18,8 @@ public struct Compilation: Sendable {
   public var scores: Scores?
   /// What is kept, once chosen.
   public var plan: Plan?
+  /// What compensation did, where there are data.
+  public var compensated: CompensationReport?
 
   /// The start of a compile.
   public init(_ module: Module, options: CompileOptions) {
@@ -38,6 +40,8 @@ public struct CompileOptions: Sendable {
   public var seed: UInt64 = 0
   /// Corrections of shape numbers after which shrinking stops, to find the one that is wrong; nil for all.
   public var editLimit: Int?
+  /// Samples, and what is done with them for the layers that lose inputs; nil without data.
+  public var compensation: CompensationOptions?
   /// A plan to carry out instead of choosing.
   public var plan: PlanFile?
   /// Hears the share of the present pass that is done, between 0 and 1.
@@ -60,7 +64,7 @@ public struct Pass: Sendable {
 /// The compiler: passes in order.
 public enum Pipeline {
   /// All passes of a compile. The order is forced: each needs what the one before it found.
-  public static let compile: [Pass] = [dropBlocks] + solve + [score, choose, shrink, verify]
+  public static let compile: [Pass] = [dropBlocks] + solve + [compensate, score, choose, shrink, verify]
 
   /// The passes that find groups and leave the model as it is.
   public static let solve: [Pass] = [privateCopies, inferTypes, solveAxes]
@@ -104,9 +108,25 @@ public enum Pipeline {
     compilation.solution = Solver(compilation.module, inferred).run { options.progress("solve", $0) }
   }
 
+  /// Before scoring, which it makes needless: what goes is what the other weights can make up for.
+  static let compensate = Pass(
+    name: "compensate", summary: "choose by what calibration data say can be made up for, and fit the weights to what is left"
+  ) {
+    (compilation: inout Compilation) throws(Diagnostic) in
+    guard let solution = compilation.solution, let asked = compilation.options.compensation, compilation.options.plan == nil else {
+      return
+    }
+    let options = compilation.options
+    let chooser = Chooser(solution: solution, scores: Scores(byGroup: []), options: compilation.budgetForWhatIsLeft(solution))
+    let outcome = try Compensator(chooser, options: asked, mode: asked.mode) { options.progress($0, $1) }.run()
+    compilation.solution = outcome.solution
+    compilation.plan = outcome.plan
+    compilation.compensated = outcome.report
+  }
+
   static let score = Pass(name: "score", summary: "give every index of every group a worth") {
     (compilation: inout Compilation) throws(Diagnostic) in
-    guard let solution = compilation.solution, compilation.options.plan == nil else { return }
+    guard let solution = compilation.solution, compilation.options.plan == nil, compilation.plan == nil else { return }
     let options = compilation.options
     let candidates = Chooser(solution: solution, scores: Scores(byGroup: []), options: options.choice).candidates()
     compilation.scores = Scores(solution, criterion: options.criterion, seed: options.seed, groups: Set(candidates)) {

@@ -12,6 +12,8 @@ struct CompileRequest {
   var depth = DepthOptions()
   var criterion = Criterion.l2
   var seed: UInt64 = 0
+  /// What is done for layers that lose inputs; nil where nothing is said.
+  var compensation: Compensation?
   /// Where the plan goes.
   let planOutput: String?
   /// The plan to carry out.
@@ -56,6 +58,7 @@ struct CompileRequest {
     depth = try Self.depth(invocation)
     // Who asks for blocks alone gets nothing else.
     if depth.isActive, !Self.isBudgetGiven(invocation) { choice.budget = .ratio(0) }
+    compensation = try invocation.word(.compensate, as: Compensation.self)
     criterion = try invocation.word(.criterion, as: Criterion.self) ?? .l2
     if let text = invocation.text(.seed) {
       guard let number = UInt64(text) else {
@@ -95,9 +98,6 @@ struct CompileRequest {
           .usage, "--keep-depth \(text): a number of layers (12), or a share of them above 0 and up to 1 (0.75), is expected")
       }
     }
-    if invocation.has(.data), depth.kept == nil {
-      throw Diagnostic(.usage, "--data says which layers matter, so it needs --keep-depth; add that, or leave --data out")
-    }
     return depth
   }
 
@@ -114,7 +114,7 @@ struct CompileRequest {
     guard invocation.has(.apply) else { return }
     let choosing: [Option] = [
       .ratio, .maxRatio, .keepParams, .keepFlops, .roundTo, .minKeep, .uniform, .scope, .criterion, .seed, .only, .ignore, .kinds,
-      .dropBlocks, .keepDepth, .data,
+      .dropBlocks, .keepDepth, .data, .compensate,
     ]
     if let other = choosing.first(where: invocation.has) {
       throw Diagnostic(

@@ -31,7 +31,18 @@ struct CompileVerb {
     options.depth = request.depth
     options.depth.source = file.document?.model
     options.depth.threads = try Threads.count(invocation)
-    if let path = invocation.text(.data) { options.depth.data = try ModelInputs.arrays(path, file) }
+    if let path = invocation.text(.data) {
+      progress.report("reading \(path)")
+      let data = try CalibrationFile.read(path, file)
+      if options.depth.kept != nil { options.depth.data = data.whole }
+      if options.depth.kept == nil || options.choice.budget != .ratio(0) {
+        var compensation = CompensationOptions(data: data)
+        compensation.mode = request.compensation ?? .auto
+        compensation.threads = options.depth.threads
+        compensation.source = options.depth.source
+        options.compensation = compensation
+      }
+    }
     options.criterion = request.criterion
     options.seed = request.seed
     options.editLimit = request.editLimit

@@ -6,7 +6,7 @@ enum Option: CaseIterable, Sendable, Hashable {
   case output, ratio, maxRatio, keepParams, keepFlops
   case roundTo, minKeep, uniform, scope, criterion
   case only, ignore, kinds
-  case dropBlocks, keepDepth, data, blocks
+  case dropBlocks, keepDepth, data, compensate, blocks
   case plan, apply, strict, dryRun
   case inputs, outputs, dimension, seed, threads, profile, maxIterations, versus
   case check, noCheck, tolerance
@@ -65,8 +65,13 @@ enum Option: CaseIterable, Sendable, Hashable {
     case .data:
       OptionEntry(
         "--data", [], .file("X.npz"),
-        "arrays in.NAME, one per input: layers are judged by how they turn the stream (without: by what bypassing them does to the "
-          + "outputs on random inputs)")
+        "samples of what the model will see: an array for every input (NAME or in.NAME), the first axis counting samples; weights are "
+          + "then fitted anew to what is left of their inputs, and layers judged by how they turn the stream")
+    case .compensate:
+      OptionEntry(
+        "--compensate", [], .choice("HOW", Compensation.allCases.map(\.rawValue)),
+        "with --data, what is done for layers that lose inputs: nothing (none), their mean goes into the bias (bias), weights are fitted "
+          + "anew (ridge), and what goes is what can be made up for best (obs); auto tries them on held-back data (auto)")
     case .blocks: OptionEntry("--blocks", [], .none, "list residual blocks and layers, which compile can drop")
     case .plan:
       OptionEntry("--plan", [], .file("OUT.json"), "write which indices were kept, and how every tensor is made of them")
@@ -138,7 +143,7 @@ enum Option: CaseIterable, Sendable, Hashable {
     case .outputs, .profile: [.run]
     case .versus: [.bench]
     case .ratio, .maxRatio, .keepParams, .keepFlops, .roundTo, .minKeep, .uniform, .scope, .criterion, .only, .ignore, .kinds,
-      .apply, .strict, .dryRun, .stopAfterEdit, .dropBlocks, .keepDepth:
+      .apply, .strict, .dryRun, .stopAfterEdit, .dropBlocks, .keepDepth, .compensate:
       [.compile]
     case .data: [.compile, .groups]
     case .blocks: [.groups]
@@ -157,7 +162,7 @@ enum Option: CaseIterable, Sendable, Hashable {
     case .plan where verb == .verify, .seed where verb != .compile: .running
     case .ratio, .maxRatio, .keepParams, .keepFlops, .roundTo, .minKeep, .uniform, .keepDepth: .howMuch
     case .data where verb == .groups, .blocks: .report
-    case .scope, .criterion, .seed, .only, .ignore, .kinds, .dropBlocks, .data: .what
+    case .scope, .criterion, .seed, .only, .ignore, .kinds, .dropBlocks, .data, .compensate: .what
     case .output, .plan, .apply, .strict, .dryRun, .weights: .files
     case .inputs, .outputs, .dimension, .threads, .profile, .maxIterations, .versus, .check, .noCheck, .tolerance: .running
     case .json, .quiet, .timing, .list, .printAfter, .stopAfterEdit, .help, .version: .report

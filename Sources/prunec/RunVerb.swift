@@ -131,3 +131,12 @@ enum ModelInputs {
     return extents
   }
 }
+
+/// The file of `--data`.
+enum CalibrationFile {
+  /// Its arrays as samples for a model's inputs.
+  static func read(_ path: String, _ file: ModelFile) throws(Diagnostic) -> CalibrationData {
+    let arrays = try NpzFile.read(path, limit: PlainRunner.Limits().bytes)
+    do throws(Diagnostic) { return try CalibrationData(arrays, for: file.module) } catch { throw error.inFile(path) }
+  }
+}

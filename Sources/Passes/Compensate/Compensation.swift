@@ -34,3 +34,15 @@ public struct CompensationOptions: Sendable {
   /// The defaults, with samples.
   public init(data: CalibrationData) { self.data = data }
 }
+
+/// What compensation did.
+public struct CompensationReport: Sendable {
+  /// What was done in the end.
+  public let mode: Compensation
+  /// How many samples were used.
+  public let samples: Int
+  /// Layers whose weights were fitted anew.
+  public let layers: Int
+  /// Rows of data at the widest layer, and the numbers in a row there: with fewer rows than numbers a fit has little to go by.
+  public let widest: (rows: Int, columns: Int)?
+}

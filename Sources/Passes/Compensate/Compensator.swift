@@ -19,14 +19,14 @@ final class Compensator {
   private let candidates: Swift.Set<Int>
   private let sites: [Site]
   private var working: WorkingModel
+  private var fitted = 0
   private let progress: (String, Double) -> Void
 
   /// What came of it.
   struct Outcome {
     let solution: Solution
     let plan: Plan
-    /// Rows of data at the widest site, and the numbers in a row there.
-    let widest: (rows: Int, columns: Int)?
+    let report: CompensationReport
   }
 
   init(
@@ -62,7 +62,8 @@ final class Compensator {
     let sizes = try sizes(removals)
     let plan = try cut(sizes, removals)
     let widest = statistics.max { $0.site.columns < $1.site.columns }.map { ($0.rowCount, $0.site.columns) }
-    return Outcome(solution: solution.with(module: working.module), plan: plan, widest: widest)
+    let report = CompensationReport(mode: mode, samples: options.data.count, layers: fitted, widest: widest)
+    return Outcome(solution: solution.with(module: working.module), plan: plan, report: report)
   }
 
   // MARK: 1. Moments
@@ -311,6 +312,7 @@ final class Compensator {
       constant += own
     }
     working.set(site.weight.parameter, reals)
+    fitted += 1
     switch site.bias {
     case .parameter(let bias): working.add(bias, constant)
     case .mean(let mean): working.add(mean, constant.map { -$0 })
