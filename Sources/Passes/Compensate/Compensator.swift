@@ -10,16 +10,22 @@ import Runtime
 /// 4. Site by site, what goes is chosen again on the stream as it has become, and the site's weights are fitted to make of it what the original
 ///    made, and half of what has drifted.
 final class Compensator {
-  private let solution: Solution
+  let solution: Solution
+  let options: CompensationOptions
+  let pool: WorkPool
+  let candidates: Swift.Set<Int>
+  let sites: [Site]
+  /// Attentions by the node of their consumer.
+  var heads: [Int: HeadSite] = [:]
+  /// The original, its parameters replaced one after the other.
+  var working: WorkingModel
   private let chooser: Chooser
-  private let options: CompensationOptions
   private let mode: Compensation
-  private let pool: WorkPool
   private let algebra: LinearAlgebra
-  private let candidates: Swift.Set<Int>
-  private let sites: [Site]
-  private var working: WorkingModel
+  private let mixing: MixedGroups
   private var fitted = 0
+  /// Moments of queries and keys, by the node of their consumer.
+  var scoreMoments: [Int: ScoreMoments] = [:]
   private let progress: (String, Double) -> Void
 
   /// What came of it.
@@ -41,6 +47,7 @@ final class Compensator {
     algebra = LinearAlgebra(pool: pool)
     let candidates = Swift.Set(chooser.candidates())
     self.candidates = candidates
+    mixing = MixedGroups(chooser.solution)
     working = WorkingModel(chooser.solution.module)
     let found = SiteFinder(chooser.solution).sites().filter { site in site.groups.contains(where: candidates.contains) }
     sites = Self.ordered(found, chooser.solution.module)
@@ -57,6 +64,7 @@ final class Compensator {
 
   /// Runs all of it.
   func run() throws(Diagnostic) -> Outcome {
+    try findHeads()
     let statistics = try measure()
     let removals = try curves(statistics)
     let sizes = try sizes(removals)
@@ -70,25 +78,28 @@ final class Compensator {
 
   private func measure() throws(Diagnostic) -> [SiteStatistics] {
     let module = solution.module
-    let wanted = Array(Swift.Set(sites.flatMap { [$0.data, $0.sum] })).sorted()
+    let projections = heads.values.filter(cutsScores).flatMap { [$0.query?.result, $0.key?.result].compactMap(\.self) }
+    let wanted = Array(Swift.Set(sites.flatMap { [$0.data, $0.sum] } + projections)).sorted()
     let whole = Segment(module, from: Swift.Set(module.inputs), to: wanted, source: options.source, threads: options.threads)
     let statistics = sites.map { SiteStatistics($0, hasDrift: false) }
+    for (node, head) in heads where cutsScores(head) { scoreMoments[node] = ScoreMoments(head) }
     for batch in 0..<options.data.batchCount {
       progress("calibrate", Double(batch) / Double(options.data.batchCount))
       let values = try self.values(whole, given(batch))
       for entry in statistics { try add(entry, values, values, batch) }
+      for (node, moments) in scoreMoments { try add(moments, node, values, batch) }
     }
     return statistics
   }
 
-  private func given(_ batch: Int) -> [ValueID: Tensor] {
+  func given(_ batch: Int) -> [ValueID: Tensor] {
     var given: [ValueID: Tensor] = [:]
     for (input, value) in zip(solution.module.inputs, options.data.batch(batch)) { given[input] = value.tensor }
     return given
   }
 
   /// What a segment makes, and what it was given.
-  private func values(_ segment: Segment, _ given: [ValueID: Tensor]) throws(Diagnostic) -> [ValueID: Tensor] {
+  func values(_ segment: Segment, _ given: [ValueID: Tensor]) throws(Diagnostic) -> [ValueID: Tensor] {
     given.merging(try segment.run(given)) { $1 }
   }
 
@@ -111,15 +122,19 @@ final class Compensator {
 
   // MARK: 2. Curves
 
-  private func fits(_ statistics: SiteStatistics) throws(Diagnostic) -> [BlockFit] {
+  private func fits(_ statistics: SiteStatistics, rotates: Bool) throws(Diagnostic) -> [BlockFit] {
     let site = statistics.site
     guard let tensor = working.tensor(site.weight.parameter) else {
       throw Diagnostic(.invalid, "the numbers are not in the file", at: .tensor(solution.module[site.weight.parameter].name))
     }
     let isCentred = if case .none = site.bias { false } else { true }
-    return (0..<site.blocks).map {
+    let head = rotates ? heads[site.node].flatMap { rotatesValues($0) ? $0 : nil } : nil
+    return (0..<site.blocks).map { block in
       BlockFit(
-        statistics.moments[$0], weights: site.weight.matrix(tensor, block: $0), isCentred: isCentred, strength: options.strength)
+        statistics.moments[block], weights: site.weight.matrix(tensor, block: block), isCentred: isCentred, strength: options.strength
+      ) { second, weights in
+        head?.valueRotations(second: second, weights: weights, factors: statistics.factors(block: block)) ?? []
+      }
     }
   }
 
@@ -152,12 +167,35 @@ final class Compensator {
 
   private func curves(_ statistics: [SiteStatistics]) throws(Diagnostic) -> [Int: Removal] {
     var removals: [Int: Removal] = [:]
-    let fits = try statistics.map { (entry) throws(Diagnostic) in try self.fits(entry) }
+    let fits = try statistics.map { (entry) throws(Diagnostic) in try self.fits(entry, rotates: true) }
     for (done, group) in candidates.sorted().enumerated() {
       progress("curves", Double(done) / Double(candidates.count))
       let own = statistics.indices.filter { statistics[$0].site.groups.contains(group) }
-      if own.isEmpty { continue }
-      removals[group] = try removal(group, own.map { (statistics[$0], fits[$0]) })
+      if !own.isEmpty { removals[group] = try removal(group, own.map { (statistics[$0], fits[$0]) }) }
+    }
+    for statistics in statistics {
+      guard let head = heads[statistics.site.node], let group = head.scoreDims, cutsScores(head) else { continue }
+      progress("curves", 1)
+      let errors = try scoreErrors(head, statistics)
+      removals[group] = removals[group].map { Removal(order: $0.order, errors: zip($0.errors, errors).map(+)) }
+        ?? Removal(order: Array((0..<solution.groups[group].extent).reversed()), errors: errors)
+    }
+    let others = candidates.filter { removals[$0] == nil }
+    if !others.isEmpty { removals.merge(magnitudes(others)) { $1 } }
+    return removals
+  }
+
+  /// Groups that reach no weight that could be fitted: their error is taken to be the share of the squared weights that goes.
+  private func magnitudes(_ groups: Swift.Set<Int>) -> [Int: Removal] {
+    let scores = Scores(solution, criterion: .l2, seed: 0, groups: groups)
+    var removals: [Int: Removal] = [:]
+    for group in groups {
+      let own = scores.byGroup[group]
+      let order = own.indices.sorted { own[$0] != own[$1] ? own[$0] < own[$1] : $0 > $1 }
+      let total = max(own.reduce(0) { $0 + $1 * $1 }, .leastNormalMagnitude)
+      var errors = [0.0]
+      for member in order { errors.append(errors[errors.count - 1] + own[member] * own[member] / total) }
+      removals[group] = Removal(order: order, errors: errors)
     }
     return removals
   }
@@ -170,8 +208,12 @@ final class Compensator {
       surgeons += try self.surgeons(statistics, fits)
       columns += self.columns(group, statistics.site)
     }
-    return Removal(surgeons, columns: columns, count: solution.groups[group].extent)
+    return Removal(
+      surgeons, columns: columns, count: solution.groups[group].extent, order: isSorted(group) ? lastFirst(group) : nil)
   }
+
+  /// Dims that are rotated are sorted by worth.
+  private func lastFirst(_ group: Int) -> [Int] { Array((0..<solution.groups[group].extent).reversed()) }
 
   // MARK: 3. Sizes
 
@@ -201,19 +243,18 @@ final class Compensator {
   private func cut(_ sizes: [Int], _ removals: [Int: Removal]) throws(Diagnostic) -> Plan {
     var plan = Plan(kept: Array(repeating: nil, count: solution.groups.count))
     let pruned = candidates.sorted().filter { sizes[$0] < solution.groups[$0].extent }
-    let touched = sites.filter { site in site.groups.contains(where: pruned.contains) }
+    let touched = sites.filter { site in
+      site.groups.contains(where: pruned.contains) || heads[site.node].map { cutsScores($0) && pruned.contains($0.scoreDims ?? -1) } ?? false
+    }
     // Groups of several sites are chosen once, for all of them; the others when their site is reached.
     var waiting: Swift.Set<Int> = []
     for group in pruned {
-      if touched.filter({ $0.groups.contains(group) }).count == 1 {
+      if isSorted(group) || touched.filter({ $0.groups.contains(group) }).count == 1 {
         waiting.insert(group)
-      } else if let removal = removals[group] {
-        plan.kept[group] = removal.kept(sizes[group])
       } else {
-        plan.kept[group] = Array(chooser.ranked(group).prefix(sizes[group])).sorted()
+        plan.kept[group] = removals[group]?.kept(sizes[group])
       }
     }
-    let mixing = MixedGroups(solution)
     let batches = options.data.batchCount
     var original = Stream(values: (0..<batches).map(given))
     var present = Stream(values: (0..<batches).map(given))
@@ -223,20 +264,33 @@ final class Compensator {
       let end = max(site.node, producers[site.sum.index] ?? site.node)
       let alive = solution.module.alive(after: end)
       let known = Swift.Set(original.values.first.map { Array($0.keys) } ?? [])
-      let whole = Segment(
-        solution.module, from: known, to: Array(Swift.Set(alive + [site.sum])), source: options.source, threads: options.threads)
-      let reached = Segment(
-        try module(plan, mixing), from: known, to: Array(Swift.Set([site.data, site.sum])), source: options.source,
-        threads: options.threads)
-      let statistics = SiteStatistics(site, hasDrift: options.drift > 0)
+      let whole = segment(solution.module, known, alive + [site.sum])
+      // What the site makes of the present stream before anything of its own is cut, and of what is left of queries and keys.
+      let uncut = segment(try module(plan), known, [site.data, site.result, site.sum])
+      var reached: Segment?
+      if let head = heads[site.node], let group = head.scoreDims, waiting.contains(group), cutsScores(head) {
+        try cutScores(head, kept: sizes[group], known, present.values)
+        if !site.groups.contains(group) {
+          plan.kept[group] = Array(0..<sizes[group])
+          waiting.remove(group)
+        }
+        reached = segment(try module(plan), known, [site.data, site.result])
+      }
+      let statistics = SiteStatistics(site, hasDrift: options.drift > 0 || reached != nil)
       for batch in 0..<batches {
         let before = try values(whole, original.values[batch])
-        let now = try values(reached, present.values[batch])
-        try add(statistics, now, before, batch, drift: drift(site, before[site.sum], now[site.sum]))
+        let full = try values(uncut, present.values[batch])
+        var target = drift(site, before[site.sum], full[site.sum])
+        var now = full
+        if let reached {
+          now = try values(reached, present.values[batch])
+          target = sum(target, full[site.result], now[site.result])
+        }
+        try add(statistics, now, before, batch, drift: target)
         original.values[batch] = before.filter { alive.contains($0.key) }
       }
       try fit(site, statistics, sizes, &waiting, &plan)
-      let next = Segment(try module(plan, mixing), from: known, to: alive, source: options.source, threads: options.threads)
+      let next = segment(try module(plan), known, alive)
       for batch in 0..<batches {
         present.values[batch] = try values(next, present.values[batch]).filter { alive.contains($0.key) }
       }
@@ -244,13 +298,31 @@ final class Compensator {
     return plan
   }
 
+  func segment(_ module: Module, _ known: Swift.Set<ValueID>, _ wanted: [ValueID]) -> Segment {
+    Segment(module, from: known, to: Swift.Set(wanted).sorted(), source: options.source, threads: options.threads)
+  }
+
+  /// drift + full − now, number by number.
+  private func sum(_ drift: Tensor?, _ full: Tensor?, _ now: Tensor?) -> Tensor? {
+    guard let full, let now, full.shape == now.shape else { return drift }
+    let count = full.count
+    let data = TensorData(count: count * 4) { bytes in
+      let target = bytes.bindMemory(to: Float.self)
+      full.withSingles { full in now.withSingles { now in for index in 0..<count { target[index] = full[index] - now[index] } } }
+      drift?.withSingles { drift in for index in 0..<count { target[index] += drift[index] } }
+    }
+    return Tensor(.f32, full.shape, data: data)
+  }
+
   /// The model as far as it is cut: weights of cut columns are zero, which is all that most groups need; where members of a cut group take part in
   /// something common, such as a norm, they are masked.
-  private func module(_ plan: Plan, _ mixing: MixedGroups) throws(Diagnostic) -> Module {
-    guard plan.prunedGroups.contains(where: mixing.contains) else { return working.module }
+  private func module(_ plan: Plan) throws(Diagnostic) -> Module {
+    guard plan.prunedGroups.contains(where: { mixing.contains($0) || !reachesSite($0) && !isSorted($0) }) else { return working.module }
     let solution = solution.with(module: working.module)
     return try MaskedGraph.make(solution, KeptIndices(solution: solution, plan: plan))
   }
+
+  private func reachesSite(_ group: Int) -> Bool { sites.contains { $0.groups.contains(group) } }
 
   /// The part of what the sum has drifted that the site is to make up for, in units of its result.
   private func drift(_ site: Site, _ original: Tensor?, _ present: Tensor?) -> Tensor? {
@@ -279,7 +351,8 @@ final class Compensator {
   private func fit(
     _ site: Site, _ statistics: SiteStatistics, _ sizes: [Int], _ waiting: inout Swift.Set<Int>, _ plan: inout Plan
   ) throws(Diagnostic) {
-    let fits = try fits(statistics)
+    let rotates = site.groups.contains { isSorted($0) && waiting.contains($0) }
+    let fits = try fits(statistics, rotates: rotates)
     let own = site.groups.filter(waiting.contains)
     if !own.isEmpty {
       let surgeons = try self.surgeons(statistics, fits)
@@ -293,11 +366,13 @@ final class Compensator {
       }
       for group in order {
         let removal = Removal(
-          surgeons, columns: columns(group, site), count: solution.groups[group].extent, going: solution.groups[group].extent - sizes[group])
+          surgeons, columns: columns(group, site), count: solution.groups[group].extent, going: solution.groups[group].extent - sizes[group],
+          order: isSorted(group) ? lastFirst(group) : nil)
         plan.kept[group] = removal.kept(sizes[group])
         waiting.remove(group)
       }
     }
+    if rotates, let head = heads[site.node], let rotations = fits.first?.rotations { head.rotateValues(rotations, &working) }
     guard let tensor = working.tensor(site.weight.parameter) else { return }
     var reals = tensor.reals
     var constant: [Double] = []

@@ -21,7 +21,22 @@ struct SiteFinder {
   /// Sites in order of execution.
   func sites() -> [Site] { module.nodes.indices.compactMap(site) }
 
-  private func site(_ index: Int) -> Site? {
+  /// A linear layer or convolution with a weight of its own.
+  struct Linear {
+    let data: ValueID
+    let result: ValueID
+    let geometry: Site.Geometry
+    let weight: WeightView
+    /// A bias among its operands.
+    let bias: Site.Bias
+    /// The layout of what it contracts.
+    let contracted: Layout
+    /// The axis of its results.
+    let axis: Int
+  }
+
+  /// The layer that a node is; nil for any other node.
+  func linear(_ index: Int) -> Linear? {
     let node = module.nodes[index]
     guard node.inputs.count > 1, let data = node.inputs[0], let operand = node.inputs[1], let result = node.outputs.first ?? nil,
       contents[data] == nil, solution.inferred.types[data.index].element.isFloat
@@ -76,12 +91,37 @@ struct SiteFinder {
       .attention, .quantisation, .generation, .opaque:
       return nil
     }
-    let groups = solution.groups(in: contracted)
-    guard !groups.isEmpty, weight.columns > 0, weight.outputs > 0 else { return nil }
-    let way = follow(result, count: weight.blocks * weight.outputs, axis: axis, bias: bias)
+    return Linear(
+      data: data, result: result, geometry: geometry, weight: weight, bias: bias, contracted: contracted, axis: axis)
+  }
+
+  private func site(_ index: Int) -> Site? {
+    guard let layer = linear(index) else { return nil }
+    let groups = solution.groups(in: layer.contracted)
+    guard !groups.isEmpty, layer.weight.columns > 0, layer.weight.outputs > 0 else { return nil }
+    let way = follow(layer.result, count: layer.weight.blocks * layer.weight.outputs, axis: layer.axis, bias: layer.bias)
     return Site(
-      node: index, data: data, geometry: geometry, weight: weight, result: result, bias: way.bias, sum: way.sum, gain: way.gain,
-      metric: metric(way.sum, isResidual: way.isResidual, geometry), groups: groups)
+      node: index, data: layer.data, geometry: layer.geometry, weight: layer.weight, result: layer.result, bias: way.bias,
+      sum: way.sum, gain: way.gain, metric: metric(way.sum, isResidual: way.isResidual, layer.geometry), groups: groups)
+  }
+
+  /// The layer whose result, bias included, a value is: its weight, and the parameter that holds the bias.
+  func layer(making value: ValueID) -> (weight: WeightView, bias: ValueID?)? {
+    guard let producer = producers[value.index] else { return nil }
+    if let layer = linear(producer), case .lastAxis = layer.geometry {
+      guard case .parameter(let bias) = layer.bias else { return (layer.weight, nil) }
+      return (layer.weight, bias)
+    }
+    let node = module.nodes[producer]
+    guard case .elementwise(.add) = node.operation, node.inputs.count == 2 else { return nil }
+    for operand in 0..<2 {
+      guard let bias = node.inputs[operand], let result = node.inputs[1 - operand], uses[result.index].count == 1,
+        let inner = producers[result.index], let layer = linear(inner), case .lastAxis = layer.geometry, case .none = layer.bias,
+        isOwnVector(bias, layer.weight.outputs, axis: layer.axis, rank: layer.axis + 1)
+      else { continue }
+      return (layer.weight, bias)
+    }
+    return nil
   }
 
   // MARK: Weights

@@ -92,13 +92,28 @@ struct BlockFit {
   /// What the mean result should be, its constant part left out.
   let meanResult: [Double]
   let isCentred: Bool
+  /// How the columns were rotated.
+  let rotations: [HeadRotation]
 
-  /// `weights`: columns × results, as they stand. `strength`: λ.
-  init(_ moments: Moments, weights: Matrix, isCentred: Bool, strength: Double) {
+  /// `weights`: columns × results, as they stand. `strength`: λ. `rotation`: finds, for the moments and weights, a change of basis of the
+  /// columns; everything is then in the new one.
+  init(
+    _ moments: Moments, weights: Matrix, isCentred: Bool, strength: Double,
+    rotation: (_ second: Matrix, _ weights: Matrix) -> [HeadRotation] = { _, _ in [] }
+  ) {
     self.isCentred = isCentred
-    self.weights = weights
-    mean = moments.mean
     let second = moments.covariance(isCentred: isCentred)
+    var mean = moments.mean
+    let cross = moments.beside > 0 ? moments.crossCovariance(isCentred: isCentred) : nil
+    rotations = rotation(second, weights)
+    for rotation in rotations {
+      rotation.apply(toBothSidesOf: second)
+      rotation.apply(toRowsOf: weights, isInverse: true)
+      if let cross { rotation.apply(toRowsOf: cross, isInverse: false) }
+      rotation.apply(to: &mean)
+    }
+    self.weights = weights
+    self.mean = mean
     // Where nothing varies any weight does as well; then the ones that stand there stay.
     let ridge = max(strength * second.meanDiagonal, .leastNormalMagnitude)
     right = second * weights
@@ -107,8 +122,7 @@ struct BlockFit {
     for column in 0..<weights.rows {
       for output in 0..<weights.columns { result[output] += weights[column, output] * mean[column] }
     }
-    if moments.beside > 0 {
-      let cross = moments.crossCovariance(isCentred: isCentred)
+    if let cross {
       for index in 0..<right.rows * right.columns { right.numbers[index] += cross.numbers[index] }
       result = zip(result, moments.meanBeside).map(+)
     }
