@@ -14,6 +14,24 @@ public enum Compensation: String, Sendable, CaseIterable {
   case auto
 }
 
+extension Compensation {
+  /// True where weights are fitted anew.
+  var isFitted: Bool {
+    switch self {
+    case .none, .bias: false
+    case .ridge, .obs, .auto: true
+    }
+  }
+
+  /// True where what goes is what can be made up for best.
+  var choosesByFit: Bool {
+    switch self {
+    case .none, .bias, .ridge: false
+    case .obs, .auto: true
+    }
+  }
+}
+
 /// What compensation is asked to do.
 public struct CompensationOptions: Sendable {
   /// Samples to take statistics from.

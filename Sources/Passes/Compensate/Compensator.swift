@@ -138,21 +138,29 @@ final class Compensator {
     }
   }
 
-  /// Surgeons of a site, one per block of channels.
-  private func surgeons(_ statistics: SiteStatistics, _ fits: [BlockFit]) throws(Diagnostic) -> [Surgeon] {
-    var surgeons: [Surgeon] = []
+  /// What columns cost at a site, one for each block of channels: with the weights of the others fitted anew, or not.
+  private func costs(_ statistics: SiteStatistics, _ fits: [BlockFit], isFitted: Bool) throws(Diagnostic) -> [any ColumnCost] {
+    var costs: [any ColumnCost] = []
     for (block, fit) in fits.enumerated() {
-      guard let (weights, inverse) = fit.whole(algebra) else {
-        throw Diagnostic(
-          .invalid,
-          "the moments of its inputs are singular, so nothing can be fitted; give more, or more varied, samples",
-          at: .tensor(solution.module[statistics.site.weight.parameter].name))
-      }
       let factors = statistics.factors(block: block)
-      for row in 0..<weights.rows { for column in 0..<weights.columns { weights[row, column] *= factors[column] } }
-      surgeons.append(Surgeon(inverse: inverse, weights: weights, level: statistics.level, pool: pool))
+      func scaled(_ weights: Matrix) -> Matrix {
+        for row in 0..<weights.rows { for column in 0..<weights.columns { weights[row, column] *= factors[column] } }
+        return weights
+      }
+      if isFitted {
+        guard let (weights, inverse) = fit.whole(algebra) else { throw singular(statistics.site) }
+        costs.append(Surgeon(inverse: inverse, weights: scaled(weights), level: statistics.level, pool: pool))
+      } else {
+        costs.append(PlainLoss(second: fit.second, weights: scaled(fit.weights.copy), level: statistics.level))
+      }
     }
-    return surgeons
+    return costs
+  }
+
+  private func singular(_ site: Site) -> Diagnostic {
+    Diagnostic(
+      .invalid, "the moments of its inputs are singular, so nothing can be fitted; give more, or more varied, samples",
+      at: .tensor(solution.module[site.weight.parameter].name))
   }
 
   /// Per block of channels of a site, per member of a group, the columns that go with it.
@@ -202,14 +210,16 @@ final class Compensator {
 
   /// The order in which a group's members go, with the errors at its sites.
   private func removal(_ group: Int, _ sites: [(SiteStatistics, [BlockFit])]) throws(Diagnostic) -> Removal {
-    var surgeons: [Surgeon] = []
-    var columns: [[[Int]]] = []
-    for (statistics, fits) in sites {
-      surgeons += try self.surgeons(statistics, fits)
-      columns += self.columns(group, statistics.site)
+    let count = solution.groups[group].extent
+    let columns = sites.flatMap { self.columns(group, $0.0.site) }
+    func costs(isFitted: Bool) throws(Diagnostic) -> [any ColumnCost] {
+      var all: [any ColumnCost] = []
+      for (statistics, fits) in sites { all += try self.costs(statistics, fits, isFitted: isFitted) }
+      return all
     }
-    return Removal(
-      surgeons, columns: columns, count: solution.groups[group].extent, order: isSorted(group) ? lastFirst(group) : nil)
+    var order = isSorted(group) ? lastFirst(group) : nil
+    if order == nil, !mode.choosesByFit { order = Removal.order(try costs(isFitted: false), columns: columns, count: count) }
+    return Removal(try costs(isFitted: mode.isFitted), columns: columns, count: count, order: order)
   }
 
   /// Dims that are rotated are sorted by worth.
@@ -354,37 +364,19 @@ final class Compensator {
     let rotates = site.groups.contains { isSorted($0) && waiting.contains($0) }
     let fits = try fits(statistics, rotates: rotates)
     let own = site.groups.filter(waiting.contains)
-    if !own.isEmpty {
-      let surgeons = try self.surgeons(statistics, fits)
-      // Whole heads before what is inside of them.
-      let order = own.filter { solution.groups[$0].kind != .headDims } + own.filter { solution.groups[$0].kind == .headDims }
-      for group in site.groups.filter({ plan.kept[$0] != nil }) {
-        let kept = Swift.Set(plan.kept[group] ?? [])
-        for (surgeon, columns) in zip(surgeons, columns(group, site)) {
-          surgeon.remove(columns.indices.filter { !kept.contains($0) }.flatMap { columns[$0] })
-        }
-      }
-      for group in order {
-        let removal = Removal(
-          surgeons, columns: columns(group, site), count: solution.groups[group].extent, going: solution.groups[group].extent - sizes[group],
-          order: isSorted(group) ? lastFirst(group) : nil)
-        plan.kept[group] = removal.kept(sizes[group])
-        waiting.remove(group)
-      }
-    }
+    if !own.isEmpty { try choose(own, site, statistics, fits, sizes, &plan) }
+    waiting.subtract(own)
     if rotates, let head = heads[site.node], let rotations = fits.first?.rotations { head.rotateValues(rotations, &working) }
     guard let tensor = working.tensor(site.weight.parameter) else { return }
     var reals = tensor.reals
     var constant: [Double] = []
     for (block, fit) in fits.enumerated() {
       let kept = keptColumns(site, block, plan)
-      guard let (weights, own) = fit.fitted(keeping: kept, algebra) else {
-        throw Diagnostic(
-          .invalid, "the moments of its inputs are singular, so nothing can be fitted; give more, or more varied, samples",
-          at: .tensor(solution.module[site.weight.parameter].name))
+      guard let (weights, own) = mode.isFitted ? fit.fitted(keeping: kept, algebra) : fit.cut(keeping: kept) else {
+        throw singular(site)
       }
       site.weight.write(weights, block: block, to: &reals)
-      constant += own
+      constant += mode == .none ? Array(repeating: 0, count: own.count) : own
     }
     working.set(site.weight.parameter, reals)
     fitted += 1
@@ -392,6 +384,30 @@ final class Compensator {
     case .parameter(let bias): working.add(bias, constant)
     case .mean(let mean): working.add(mean, constant.map { -$0 })
     case .none: break
+    }
+  }
+
+  /// Decides which members of the groups of a site stay: whole heads before what is inside of them.
+  private func choose(
+    _ groups: [Int], _ site: Site, _ statistics: SiteStatistics, _ fits: [BlockFit], _ sizes: [Int], _ plan: inout Plan
+  ) throws(Diagnostic) {
+    let costs = try self.costs(statistics, fits, isFitted: mode.isFitted)
+    for group in site.groups {
+      guard let kept = plan.kept[group].map(Swift.Set.init) else { continue }
+      for (cost, columns) in zip(costs, columns(group, site)) {
+        cost.remove(columns.indices.filter { !kept.contains($0) }.flatMap { columns[$0] })
+      }
+    }
+    let isInside = { (group: Int) in self.solution.groups[group].kind == .headDims }
+    for group in groups.filter({ !isInside($0) }) + groups.filter(isInside) {
+      let extent = solution.groups[group].extent
+      let columns = columns(group, site)
+      var order = isSorted(group) ? lastFirst(group) : nil
+      if order == nil, !mode.choosesByFit {
+        order = Removal.order(try self.costs(statistics, fits, isFitted: false), columns: columns, count: extent)
+      }
+      let removal = Removal(costs, columns: columns, count: extent, going: extent - sizes[group], order: order)
+      plan.kept[group] = removal.kept(sizes[group])
     }
   }
 

@@ -86,6 +86,8 @@ final class SiteStatistics {
 /// that stand there, C + λ · mean(diag G) · W.
 struct BlockFit {
   let regularised: Matrix
+  /// What was added to the diagonal.
+  let ridge: Double
   let right: Matrix
   let weights: Matrix
   let mean: [Double]
@@ -115,7 +117,7 @@ struct BlockFit {
     self.weights = weights
     self.mean = mean
     // Where nothing varies any weight does as well; then the ones that stand there stay.
-    let ridge = max(strength * second.meanDiagonal, .leastNormalMagnitude)
+    ridge = max(strength * second.meanDiagonal, .leastNormalMagnitude)
     right = second * weights
     for index in 0..<weights.rows * weights.columns { right.numbers[index] += ridge * weights.numbers[index] }
     var result = [Double](repeating: 0, count: weights.columns)
@@ -129,6 +131,13 @@ struct BlockFit {
     meanResult = result
     for index in 0..<second.rows { second[index, index] += ridge }
     regularised = second
+  }
+
+  /// The moments themselves.
+  var second: Matrix {
+    let second = regularised.copy
+    for index in 0..<second.rows { second[index, index] -= ridge }
+    return second
   }
 
   /// The weights that fit best around those that stand there when all columns stay, and A⁻¹; nil where A is singular.

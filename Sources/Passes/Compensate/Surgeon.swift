@@ -1,13 +1,22 @@
 import Kernels
 import Runtime
 
+/// What the columns of one site are worth while some go after others.
+protocol ColumnCost: AnyObject {
+  /// What removing these columns costs.
+  func cost(_ columns: [Int]) -> Double
+  /// Removes columns; returns what it costs.
+  @discardableResult
+  func remove(_ columns: [Int]) -> Double
+}
+
 /// Structured optimal brain surgery on one site: what it costs to remove columns of the input when the weights of the others are fitted anew,
 /// and the state after some are gone (Hassibi and Stork, "Second order derivatives for network pruning", 1993; in blocks of columns as in
 /// Kurtic et al., "ZipLM", 2023).
 ///
 /// With H = A⁻¹ of the regularised second moments A of the input, and weights W whose results are scaled by how much an error of each counts,
 /// removing columns S costs tr(W_Sᵀ · H_SS⁻¹ · W_S), and leaves W − H_·S · H_SS⁻¹ · W_S and H − H_·S · H_SS⁻¹ · H_S·.
-final class Surgeon {
+final class Surgeon: ColumnCost {
   private var inverse: Matrix
   private var weights: Matrix
   /// What a unit of squared error at the site counts.
@@ -25,7 +34,6 @@ final class Surgeon {
     place = Array(0..<inverse.rows)
   }
 
-  /// What removing these columns costs.
   func cost(_ columns: [Int]) -> Double {
     let at = columns.map { place[$0] }.filter { $0 >= 0 }
     if at.count == 1, let only = at.first {
@@ -38,7 +46,6 @@ final class Surgeon {
     return level * parts.cost
   }
 
-  /// Removes columns; returns what it costs.
   @discardableResult
   func remove(_ columns: [Int]) -> Double {
     let at = columns.map { place[$0] }.filter { $0 >= 0 }
@@ -86,6 +93,48 @@ final class Surgeon {
   }
 }
 
+/// The cost of columns whose loss nobody makes up for: with moments G of the inputs and weights W whose results are scaled by how much an error of
+/// each counts, removing columns R costs tr(W_Rᵀ · G_RR · W_R). Of a single column that is ‖W‖² · ‖X‖², the square of the score of Sun et al.,
+/// "A simple and effective pruning approach for large language models" (Wanda), 2024.
+final class PlainLoss: ColumnCost {
+  private let second: Matrix
+  private let weights: Matrix
+  private let level: Double
+  /// G_·R · W_R of what is gone.
+  private let lost: Matrix
+
+  init(second: Matrix, weights: Matrix, level: Double) {
+    self.second = second
+    self.weights = weights
+    self.level = level
+    lost = Matrix(weights.rows, weights.columns)
+  }
+
+  /// By itself, whatever is gone already.
+  func cost(_ columns: [Int]) -> Double {
+    var sum = 0.0
+    for column in columns {
+      let row = weights.numbers + column * weights.columns
+      var own = 0.0
+      for index in 0..<weights.columns { own += row[index] * row[index] }
+      sum += own * second[column, column]
+    }
+    return level * sum
+  }
+
+  @discardableResult
+  func remove(_ columns: [Int]) -> Double {
+    let own = weights.picking(rows: columns)
+    let reach = second.picking(rows: Array(0..<second.rows), columns: columns) * own
+    var sum = 0.0
+    for (at, column) in columns.enumerated() {
+      for index in 0..<own.columns { sum += own[at, index] * (2 * lost[column, index] + reach[column, index]) }
+    }
+    for index in 0..<lost.rows * lost.columns { lost.numbers[index] += reach.numbers[index] }
+    return level * max(0, sum)
+  }
+}
+
 /// In which order the members of a group go, and what the error is after each.
 struct Removal {
   /// Members in the order in which they go; the last ones are worth most.
@@ -106,7 +155,7 @@ struct Removal {
   ///
   /// `columns`: per site, per member, the columns that go with it. `order`: given, members go in that order instead. `going`: how many have to
   /// go; nil for all, one after the other.
-  init(_ surgeons: [Surgeon], columns: [[[Int]]], count: Int, going: Int? = nil, order given: [Int]? = nil) {
+  init(_ surgeons: [any ColumnCost], columns: [[[Int]]], count: Int, going: Int? = nil, order given: [Int]? = nil) {
     let step = max(1, count / 96)
     let end = going ?? count
     var left = Set(0..<count)
@@ -133,6 +182,12 @@ struct Removal {
     }
     self.order = order + left.sorted()
     self.errors = errors + Array(repeating: errors[errors.count - 1], count: left.count)
+  }
+
+  /// Members by what each costs by itself, the cheapest first.
+  static func order(_ costs: [any ColumnCost], columns: [[[Int]]], count: Int) -> [Int] {
+    let worth = (0..<count).map { member in zip(costs, columns).reduce(0) { $0 + $1.0.cost($1.1[member]) } }
+    return worth.indices.sorted { (worth[$0], $0) < (worth[$1], $1) }
   }
 
   /// A given order with its errors.
