@@ -113,12 +113,13 @@ public enum Pipeline {
     name: "compensate", summary: "choose by what calibration data say can be made up for, and fit the weights to what is left"
   ) {
     (compilation: inout Compilation) throws(Diagnostic) in
-    guard let solution = compilation.solution, let asked = compilation.options.compensation, compilation.options.plan == nil else {
+    guard let solution = compilation.solution, let asked = compilation.options.compensation, compilation.options.plan == nil
+    else {
       return
     }
     let options = compilation.options
     let chooser = Chooser(solution: solution, scores: Scores(byGroup: []), options: compilation.budgetForWhatIsLeft(solution))
-    let outcome = try Compensator(chooser, options: asked, mode: asked.mode) { options.progress($0, $1) }.run()
+    let outcome = try Compensator.run(chooser, options: asked) { options.progress($0, $1) }
     compilation.solution = outcome.solution
     compilation.plan = outcome.plan
     compilation.compensated = outcome.report

@@ -53,6 +53,7 @@ struct CompileReport {
     let budget = budgetLines
     if !budget.isEmpty { lines += [""] + budget }
     if let rounding { lines.append(rounding) }
+    if let compensated = compilation.compensated { lines += compensated.lines(console) }
     lines += ["", frozen.coverageLine]
     if let proofLine { lines += ["", proofLine] }
     let reasons = frozen.lines(limit: 4, more: "prunec groups \(quoted(file.path))")
@@ -215,7 +216,7 @@ struct CompileReport {
       ("bytes", .object([("before", .integer(file.byteCount)), ("after", written.map(Json.integer) ?? .null)])),
       ("indices", change(summary.indices.before, summary.indices.after)), ("kinds", .array(kinds)), ("pruned", .array(pruned)),
       ("dropped", compilation.depth.map { DepthReport($0.blocks).json($0) } ?? .array([])),
-      ("coverage", frozen.coverageJson), ("frozen", frozen.json),
+      ("compensation", compilation.compensated?.json ?? .null), ("coverage", frozen.coverageJson), ("frozen", frozen.json),
       ("seconds", .object(timing.steps.map { ($0.name, .number($0.seconds)) } + [("total", .number(timing.total))])),
     ])
   }

@@ -122,7 +122,8 @@ struct LinearAlgebra {
       for start in Swift.stride(from: 0, to: n, by: Self.block) {
         let size = min(Self.block, n - start)
         pk_double_update(
-          size, count, start, factor.numbers + start * stride, stride, 1, numbers, b.columns, numbers + start * b.columns, b.columns)
+          size, count, start, factor.numbers + start * stride, stride, 1, numbers, b.columns, numbers + start * b.columns,
+          b.columns)
         pk_solve_lower(
           size, factor.numbers + start * stride + start, stride, count, numbers + start * b.columns, b.columns)
       }

@@ -61,14 +61,16 @@ struct Allocation {
         let options = variables.map { sizes(chooser, $0[0], isJoint: variables.count > 1) }
         let groups = Swift.Set(variables.flatMap(\.self))
         func touches(_ value: ValueID?) -> Bool {
-          value.map { value in solution.axes[value.index].contains { solution.groups(in: $0).contains(where: groups.contains) } } ?? false
+          value.map { value in solution.axes[value.index].contains { solution.groups(in: $0).contains(where: groups.contains) } }
+            ?? false
         }
         let parameters = solution.module.parameters.indices.filter { touches(solution.module.parameters[$0].value) }
         let nodes = solution.module.nodes.indices.filter { index in
           let node = solution.module.nodes[index]
           return node.inputs.contains(where: touches) || node.outputs.contains(where: touches)
         }
-        let values = parameters.map { solution.module.parameters[$0].value }
+        let values =
+          parameters.map { solution.module.parameters[$0].value }
           + nodes.flatMap { (solution.module.nodes[$0].inputs + solution.module.nodes[$0].outputs).compactMap(\.self) }
         let others = Swift.Set(values.flatMap { solution.axes[$0.index].flatMap { solution.groups(in: $0) } })
         result.append(
@@ -145,7 +147,9 @@ struct Allocation {
         let before = sizes
         for (index, set) in sets.enumerated() {
           let options = tables[index] ?? table(set, sizes)
-          guard let best = options.min(by: { $0.error + multiplier * $0.cost < $1.error + multiplier * $1.cost }) else { continue }
+          guard let best = options.min(by: { $0.error + multiplier * $0.cost < $1.error + multiplier * $1.cost }) else {
+            continue
+          }
           for (variable, size) in zip(set.variables, best.sizes) { for group in variable { sizes[group] = size } }
         }
         if round > 0, sizes == before { break }

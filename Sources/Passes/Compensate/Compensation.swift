@@ -63,4 +63,19 @@ public struct CompensationReport: Sendable {
   public let layers: Int
   /// Rows of data at the widest layer, and the numbers in a row there: with fewer rows than numbers a fit has little to go by.
   public let widest: (rows: Int, columns: Int)?
+  /// What was tried on held-back samples, with the share of the outputs' energy that was lost; empty where nothing was.
+  public internal(set) var trials: [Trial] = []
+
+  /// One way that was tried.
+  public struct Trial: Sendable {
+    public let mode: Compensation
+    public let error: Double
+  }
+
+  init(mode: Compensation, samples: Int, layers: Int, widest: (rows: Int, columns: Int)?) {
+    self.mode = mode
+    self.samples = samples
+    self.layers = layers
+    self.widest = widest
+  }
 }

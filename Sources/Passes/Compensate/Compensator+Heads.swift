@@ -17,12 +17,14 @@ extension Compensator {
 
   /// True where the dims of queries and keys only meet in the product of scores, so that they can be rotated, and the group is to be cut.
   func cutsScores(_ head: HeadSite) -> Bool {
-    guard options.rotates, let group = head.scoreDims, candidates.contains(group), let query = head.query, let key = head.key else {
+    guard options.rotates, let group = head.scoreDims, candidates.contains(group), let query = head.query, let key = head.key
+    else {
       return false
     }
     if group == head.valueDims, !canRotate(head.valueDims, [head.value, query, key], head.site) { return false }
     return head.heads.allSatisfy { $0.query.count == $0.key.count && !$0.query.isEmpty }
-      && canRotate(group, [query, key] + (group == head.valueDims ? [head.value] : []), group == head.valueDims ? head.site : nil)
+      && canRotate(
+        group, [query, key] + (group == head.valueDims ? [head.value] : []), group == head.valueDims ? head.site : nil)
   }
 
   /// True where the dims of values only meet in the consumer, and the group is to be cut.
@@ -118,7 +120,9 @@ extension Compensator {
     var errors = sizes.map { _ in Moments(width: head.site.columns) }
     for batch in 0..<options.data.batchCount {
       let values = try values(first, given(batch))
-      guard let query = values[head.queryOperand], let context = values[head.site.data], let sum = values[head.site.sum] else { continue }
+      guard let query = values[head.queryOperand], let context = values[head.site.data], let sum = values[head.site.sum] else {
+        continue
+      }
       let weights = head.site.weights(sum: sum, mask: options.data.mask(batch: batch))
       for (index, size) in sizes.enumerated() where size < dims {
         let matrices = head.projections(bases.map { projection($0, size) }, leading: Array(query.shape.dropLast(2)))
@@ -278,5 +282,26 @@ extension Tensor {
       withSingles { own in other.withSingles { other in for index in 0..<count { target[index] = own[index] - other[index] } } }
     }
     return Tensor(.f32, shape, data: data) ?? self
+  }
+}
+
+extension Compensator {
+  /// Rotates the dims of every attention that may be, and cuts nothing: the model computes what it did.
+  func rotateEverything() throws(Diagnostic) {
+    try findHeads()
+    let known = Swift.Set(solution.module.inputs)
+    let batches = (0..<options.data.batchCount).map { given($0) }
+    for site in sites {
+      guard let head = heads[site.node] else { continue }
+      if cutsScores(head), let group = head.scoreDims { try cutScores(head, kept: solution.groups[group].extent, known, batches) }
+      guard rotatesValues(head) else { continue }
+      let reached = segment(working.module, known, [site.data, site.sum])
+      let statistics = SiteStatistics(site, hasDrift: false)
+      for (batch, given) in batches.enumerated() {
+        let values = try values(reached, given)
+        try add(statistics, values, values, batch)
+      }
+      try rotate(site, head, statistics)
+    }
   }
 }

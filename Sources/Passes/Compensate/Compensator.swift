@@ -20,7 +20,7 @@ final class Compensator {
   /// The original, its parameters replaced one after the other.
   var working: WorkingModel
   private let chooser: Chooser
-  private let mode: Compensation
+  private var mode: Compensation
   private let algebra: LinearAlgebra
   private let mixing: MixedGroups
   private var fitted = 0
@@ -32,7 +32,7 @@ final class Compensator {
   struct Outcome {
     let solution: Solution
     let plan: Plan
-    let report: CompensationReport
+    var report: CompensationReport
   }
 
   init(
@@ -66,12 +66,66 @@ final class Compensator {
   func run() throws(Diagnostic) -> Outcome {
     try findHeads()
     let statistics = try measure()
+    return try outcome(statistics)
+  }
+
+  /// The relative squared error of the model's outputs on other samples, for each of some modes.
+  func errors(of modes: [Compensation], on other: CalibrationData) throws(Diagnostic) -> [Double] {
+    try findHeads()
+    let statistics = try measure()
+    var errors: [Double] = []
+    for mode in modes {
+      self.mode = mode
+      working = WorkingModel(solution.module)
+      let plan = try outcome(statistics).plan
+      errors.append(try distortion(plan, on: other))
+    }
+    return errors
+  }
+
+  private func outcome(_ statistics: [SiteStatistics]) throws(Diagnostic) -> Outcome {
+    fitted = 0
     let removals = try curves(statistics)
     let sizes = try sizes(removals)
     let plan = try cut(sizes, removals)
     let widest = statistics.max { $0.site.columns < $1.site.columns }.map { ($0.rowCount, $0.site.columns) }
     let report = CompensationReport(mode: mode, samples: options.data.count, layers: fitted, widest: widest)
     return Outcome(solution: solution.with(module: working.module), plan: plan, report: report)
+  }
+
+  /// Σ‖y − y'‖² / Σ‖y‖² over the outputs of real numbers, each output by itself, then their mean.
+  private func distortion(_ plan: Plan, on data: CalibrationData) throws(Diagnostic) -> Double {
+    let outputs = solution.module.outputs.filter { solution.inferred.types[$0.index].element.isFloat }
+    let known = Swift.Set(solution.module.inputs)
+    let (whole, cut) = (segment(solution.module, known, outputs), segment(try module(plan), known, outputs))
+    var sums = [(error: Double, energy: Double)](repeating: (0, 0), count: outputs.count)
+    for batch in 0..<data.batchCount {
+      let given = given(batch, of: data)
+      let (before, after) = (try values(whole, given), try values(cut, given))
+      for (place, output) in outputs.enumerated() {
+        guard let one = before[output], let other = after[output], one.shape == other.shape else { continue }
+        let weights = weights(one, data.mask(batch: batch))
+        let each = one.count / max(1, weights.count)
+        one.withSingles { one in
+          other.withSingles { other in
+            for index in 0..<weights.count * each where weights[index / each] {
+              let difference = Double(one[index] - other[index])
+              sums[place].error += difference * difference
+              sums[place].energy += Double(one[index]) * Double(one[index])
+            }
+          }
+        }
+      }
+    }
+    let shares = sums.filter { $0.energy > 0 }.map { $0.error / $0.energy }
+    let mean = shares.reduce(0, +) / Double(max(1, shares.count))
+    return mean.isFinite ? mean : .infinity
+  }
+
+  /// Whether each leading position of an output counts: padding does not.
+  private func weights(_ output: Tensor, _ mask: Tensor?) -> [Bool] {
+    guard let mask, output.rank >= 2, Array(output.shape.prefix(2)) == mask.shape else { return [true] }
+    return mask.truths
   }
 
   // MARK: 1. Moments
@@ -92,9 +146,9 @@ final class Compensator {
     return statistics
   }
 
-  func given(_ batch: Int) -> [ValueID: Tensor] {
+  func given(_ batch: Int, of data: CalibrationData? = nil) -> [ValueID: Tensor] {
     var given: [ValueID: Tensor] = [:]
-    for (input, value) in zip(solution.module.inputs, options.data.batch(batch)) { given[input] = value.tensor }
+    for (input, value) in zip(solution.module.inputs, (data ?? options.data).batch(batch)) { given[input] = value.tensor }
     return given
   }
 
@@ -104,16 +158,18 @@ final class Compensator {
   }
 
   /// `values` hold the input, `original` the sum of the original.
-  private func add(
+  func add(
     _ statistics: SiteStatistics, _ values: [ValueID: Tensor], _ original: [ValueID: Tensor], _ batch: Int, drift: Tensor? = nil
   ) throws(Diagnostic) {
     let site = statistics.site
     guard let data = values[site.data], let sum = original[site.sum] else {
-      throw Diagnostic(.unsupported, "its values cannot be seen while the model runs", at: .tensor(solution.module[site.sum].name))
+      throw Diagnostic(
+        .unsupported, "its values cannot be seen while the model runs", at: .tensor(solution.module[site.sum].name))
     }
     for tensor in [data, sum] where !tensor.isFinite {
       throw Diagnostic(
-        .invalid, "is not finite for some of the data, so nothing can be fitted to it", at: .tensor(solution.module[site.sum].name))
+        .invalid, "is not finite for some of the data, so nothing can be fitted to it",
+        at: .tensor(solution.module[site.sum].name))
     }
     try statistics.add(
       data: data, sum: sum, drift: drift, mask: options.data.mask(batch: batch),
@@ -131,7 +187,8 @@ final class Compensator {
     let head = rotates ? heads[site.node].flatMap { rotatesValues($0) ? $0 : nil } : nil
     return (0..<site.blocks).map { block in
       BlockFit(
-        statistics.moments[block], weights: site.weight.matrix(tensor, block: block), isCentred: isCentred, strength: options.strength
+        statistics.moments[block], weights: site.weight.matrix(tensor, block: block), isCentred: isCentred,
+        strength: options.strength
       ) { second, weights in
         head?.valueRotations(second: second, weights: weights, factors: statistics.factors(block: block)) ?? []
       }
@@ -185,7 +242,8 @@ final class Compensator {
       guard let head = heads[statistics.site.node], let group = head.scoreDims, cutsScores(head) else { continue }
       progress("curves", 1)
       let errors = try scoreErrors(head, statistics)
-      removals[group] = removals[group].map { Removal(order: $0.order, errors: zip($0.errors, errors).map(+)) }
+      removals[group] =
+        removals[group].map { Removal(order: $0.order, errors: zip($0.errors, errors).map(+)) }
         ?? Removal(order: Array((0..<solution.groups[group].extent).reversed()), errors: errors)
     }
     let others = candidates.filter { removals[$0] == nil }
@@ -254,7 +312,8 @@ final class Compensator {
     var plan = Plan(kept: Array(repeating: nil, count: solution.groups.count))
     let pruned = candidates.sorted().filter { sizes[$0] < solution.groups[$0].extent }
     let touched = sites.filter { site in
-      site.groups.contains(where: pruned.contains) || heads[site.node].map { cutsScores($0) && pruned.contains($0.scoreDims ?? -1) } ?? false
+      site.groups.contains(where: pruned.contains)
+        || heads[site.node].map { cutsScores($0) && pruned.contains($0.scoreDims ?? -1) } ?? false
     }
     // Groups of several sites are chosen once, for all of them; the others when their site is reached.
     var waiting: Swift.Set<Int> = []
@@ -266,8 +325,8 @@ final class Compensator {
       }
     }
     let batches = options.data.batchCount
-    var original = Stream(values: (0..<batches).map(given))
-    var present = Stream(values: (0..<batches).map(given))
+    var original = Stream(values: (0..<batches).map { given($0) })
+    var present = Stream(values: (0..<batches).map { given($0) })
     let producers = solution.module.producers()
     for (index, site) in touched.enumerated() {
       progress("compensate", Double(index) / Double(touched.count))
@@ -327,7 +386,9 @@ final class Compensator {
   /// The model as far as it is cut: weights of cut columns are zero, which is all that most groups need; where members of a cut group take part in
   /// something common, such as a norm, they are masked.
   private func module(_ plan: Plan) throws(Diagnostic) -> Module {
-    guard plan.prunedGroups.contains(where: { mixing.contains($0) || !reachesSite($0) && !isSorted($0) }) else { return working.module }
+    guard plan.prunedGroups.contains(where: { mixing.contains($0) || !reachesSite($0) && !isSorted($0) }) else {
+      return working.module
+    }
     let solution = solution.with(module: working.module)
     return try MaskedGraph.make(solution, KeptIndices(solution: solution, plan: plan))
   }
@@ -387,6 +448,16 @@ final class Compensator {
     }
   }
 
+  /// Rotates the values of an attention, and its consumer.
+  func rotate(_ site: Site, _ head: HeadSite, _ statistics: SiteStatistics) throws(Diagnostic) {
+    let fits = try fits(statistics, rotates: true)
+    guard let fit = fits.first, let tensor = working.tensor(site.weight.parameter) else { return }
+    head.rotateValues(fit.rotations, &working)
+    var reals = tensor.reals
+    site.weight.write(fit.weights, block: 0, to: &reals)
+    working.set(site.weight.parameter, reals)
+  }
+
   /// Decides which members of the groups of a site stay: whole heads before what is inside of them.
   private func choose(
     _ groups: [Int], _ site: Site, _ statistics: SiteStatistics, _ fits: [BlockFit], _ sizes: [Int], _ plan: inout Plan
@@ -441,7 +512,8 @@ extension Site {
   /// The same site, its error counted at the result itself.
   var observedAtResult: Site {
     Site(
-      node: node, data: data, geometry: geometry, weight: weight, result: result, bias: bias, sum: result, gain: nil, metric: .whole,
+      node: node, data: data, geometry: geometry, weight: weight, result: result, bias: bias, sum: result, gain: nil,
+      metric: .whole,
       groups: groups)
   }
 }
@@ -456,8 +528,11 @@ struct MixedGroups {
       switch node.operation {
       case .normalisation(.batchNorm): break
       case .normalisation, .reduction, .recurrence, .attention, .opaque:
-        for case let input? in node.inputs { for layout in solution.axes[input.index] { groups.formUnion(solution.groups(in: layout)) } }
-      case .elementwise, .matrixProduct, .convolution, .reshaping, .joining, .indexing, .pooling, .quantisation, .generation: break
+        for case let input? in node.inputs {
+          for layout in solution.axes[input.index] { groups.formUnion(solution.groups(in: layout)) }
+        }
+      case .elementwise, .matrixProduct, .convolution, .reshaping, .joining, .indexing, .pooling, .quantisation, .generation:
+        break
       }
     }
     self.groups = groups

@@ -61,7 +61,9 @@ struct HeadFinder {
   /// The attention whose result a site consumes; nil where there is none, or it is put together otherwise than can be followed.
   /// `shapes` gives the shape that a value has in the batch.
   func heads(_ site: Site, shape: (ValueID) throws(Diagnostic) -> [Int]?) throws(Diagnostic) -> HeadSite? {
-    guard case .lastAxis = site.geometry, let context = origin(of: site.data), let maker = producers[context.index] else { return nil }
+    guard case .lastAxis = site.geometry, let context = origin(of: site.data), let maker = producers[context.index] else {
+      return nil
+    }
     let node = module.nodes[maker]
     let operands: (query: ValueID, key: ValueID, value: ValueID, isKeyTransposed: Bool)
     switch node.operation {
@@ -71,10 +73,12 @@ struct HeadFinder {
       else { return nil }
       operands = (query, key, value, true)
     case .attention(.attention):
-      guard let query = node.inputs[0], let key = node.inputs[1], let value = node.inputs[2], solution.axes[query.index].count == 4
+      guard let query = node.inputs[0], let key = node.inputs[1], let value = node.inputs[2],
+        solution.axes[query.index].count == 4
       else { return nil }
       operands = (query, key, value, false)
-    case .matrixProduct, .attention, .convolution, .elementwise, .normalisation, .reduction, .reshaping, .joining, .indexing, .pooling,
+    case .matrixProduct, .attention, .convolution, .elementwise, .normalisation, .reduction, .reshaping, .joining, .indexing,
+      .pooling,
       .recurrence, .quantisation, .generation, .opaque:
       return nil
     }
@@ -192,7 +196,8 @@ struct HeadFinder {
       guard node.inputs.count == 2, let left = node.inputs[0], let right = node.inputs[1] else { return nil }
       if isOne(right) { return left }
       return node.operation == .elementwise(.mul) && isOne(left) ? right : nil
-    case .elementwise, .matrixProduct, .convolution, .normalisation, .reduction, .joining, .indexing, .pooling, .recurrence, .attention,
+    case .elementwise, .matrixProduct, .convolution, .normalisation, .reduction, .joining, .indexing, .pooling, .recurrence,
+      .attention,
       .quantisation, .generation, .opaque:
       return nil
     }

@@ -187,7 +187,8 @@ final class Moments {
     let mean = mean
     for row in 0..<width {
       for column in row..<width {
-        var number = Double(second.numbers[row * width + column]) / max(weight, .leastNormalMagnitude) - offset[row] * offset[column]
+        var number =
+          Double(second.numbers[row * width + column]) / max(weight, .leastNormalMagnitude) - offset[row] * offset[column]
         if !isCentred { number += mean[row] * mean[column] }
         result[row, column] = number
         result[column, row] = number
@@ -203,7 +204,8 @@ final class Moments {
     let (mean, other) = (mean, meanBeside)
     for row in 0..<width {
       for column in 0..<beside {
-        var number = Double(cross.numbers[row * beside + column]) / max(weight, .leastNormalMagnitude) - offset[row] * other[column]
+        var number =
+          Double(cross.numbers[row * beside + column]) / max(weight, .leastNormalMagnitude) - offset[row] * other[column]
         if !isCentred { number += mean[row] * other[column] }
         result[row, column] = number
       }

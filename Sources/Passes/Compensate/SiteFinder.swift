@@ -53,7 +53,8 @@ struct SiteFinder {
       else { return nil }
       var (columns, outputs) = (0, 1)
       if product == .gemm {
-        guard node.attributes.int(.transA) ?? 0 == 0, node.attributes.float(.alpha) ?? 1 == 1, node.attributes.float(.beta) ?? 1 == 1
+        guard node.attributes.int(.transA) ?? 0 == 0, node.attributes.float(.alpha) ?? 1 == 1,
+          node.attributes.float(.beta) ?? 1 == 1
         else { return nil }
         if node.attributes.int(.transB) ?? 0 != 0 { (columns, outputs) = (1, 0) }
         if let own = node.inputs.count > 2 ? node.inputs[2] : nil {
@@ -62,7 +63,8 @@ struct SiteFinder {
         }
       }
       weight = WeightView(
-        parameter: source.parameter, blocks: 1, columns: source.extents[columns], outputs: source.extents[outputs], blockStride: 0,
+        parameter: source.parameter, blocks: 1, columns: source.extents[columns], outputs: source.extents[outputs],
+        blockStride: 0,
         columnStride: source.strides[columns], outputStride: source.strides[outputs])
       geometry = .lastAxis
       contracted = axes[axes.count - 1]

@@ -117,7 +117,7 @@ struct BlockFit {
     self.weights = weights
     self.mean = mean
     // Where nothing varies any weight does as well; then the ones that stand there stay.
-    ridge = max(strength * second.meanDiagonal, .leastNormalMagnitude)
+    ridge = max(strength * second.meanDiagonal, 1e-20)
     right = second * weights
     for index in 0..<weights.rows * weights.columns { right.numbers[index] += ridge * weights.numbers[index] }
     var result = [Double](repeating: 0, count: weights.columns)
@@ -166,7 +166,9 @@ struct BlockFit {
   /// The weights as they stand, zeros for the columns that go, and what the constant part should be.
   func cut(keeping kept: [Int]) -> (weights: Matrix, constant: [Double]) {
     let cut = Matrix(weights.rows, weights.columns)
-    for column in kept { (cut.numbers + column * cut.columns).update(from: weights.numbers + column * cut.columns, count: cut.columns) }
+    for column in kept {
+      (cut.numbers + column * cut.columns).update(from: weights.numbers + column * cut.columns, count: cut.columns)
+    }
     return (cut, constant(cut))
   }
 

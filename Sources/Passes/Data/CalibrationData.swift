@@ -11,6 +11,8 @@ public struct CalibrationData: Sendable {
   public let count: Int
   /// How many samples are run at once.
   public let batchSize: Int
+  /// True where the model takes exactly so many at a time.
+  public let isFixedSize: Bool
   /// The array called `labels`, where there is one.
   public let labels: Tensor?
   private let inputs: [Input]
@@ -67,11 +69,13 @@ public struct CalibrationData: Sendable {
         at: .tensor(count.name))
     }
     if let labels, labels.shape.first != count.samples {
-      throw Diagnostic(.invalid, "labels are \(labels.shape.first ?? 0), but there are \(count.samples) samples", at: .tensor("labels"))
+      throw Diagnostic(
+        .invalid, "labels are \(labels.shape.first ?? 0), but there are \(count.samples) samples", at: .tensor("labels"))
     }
     self.inputs = inputs
     self.count = count.samples
     batchSize = max(1, size)
+    isFixedSize = fixed != nil
     mask = zip(module.inputs, inputs).enumerated().first { _, pair in Self.isMask(module[pair.0].name, pair.1.tensor) }?.offset
   }
 
@@ -79,7 +83,8 @@ public struct CalibrationData: Sendable {
     self.inputs = inputs
     self.labels = labels
     self.count = count
-    batchSize = min(other.batchSize, max(1, count))
+    isFixedSize = other.isFixedSize
+    batchSize = other.isFixedSize ? other.batchSize : min(other.batchSize, max(1, count))
     mask = other.mask
   }
 

@@ -1,0 +1,34 @@
+import Graph
+
+extension Compensator {
+  /// Compensates as the options say; where they leave it open, every mode is tried on nine tenths of the samples and judged by the others.
+  static func run(
+    _ chooser: Chooser, options: CompensationOptions, progress: @escaping (String, Double) -> Void
+  ) throws(Diagnostic) -> Outcome {
+    guard options.mode == .auto else {
+      return try Compensator(chooser, options: options, mode: options.mode, progress: progress).run()
+    }
+    let (mode, trials) = try best(chooser, options: options, progress: progress)
+    var outcome = try Compensator(chooser, options: options, mode: mode, progress: progress).run()
+    outcome.report.trials = trials
+    return outcome
+  }
+
+  /// The mode with the least error on a tenth of the samples that the others do not see. Of too few samples none can be held back; then weights
+  /// are fitted, which their ridge keeps from harm.
+  private static func best(
+    _ chooser: Chooser, options: CompensationOptions, progress: @escaping (String, Double) -> Void
+  ) throws(Diagnostic) -> (mode: Compensation, trials: [CompensationReport.Trial]) {
+    let data = options.data
+    let batches = (data.count / 10 + data.batchSize - 1) / data.batchSize
+    let held = data.isFixedSize ? batches * data.batchSize : data.count / 10
+    guard held > 0, held < data.count else { return (.obs, []) }
+    var trial = options
+    trial.data = data.part(0..<data.count - held)
+    let modes: [Compensation] = [.obs, .ridge, .bias, .none]
+    let errors = try Compensator(chooser, options: trial, mode: .obs) { name, share in progress("trying: \(name)", share) }
+      .errors(of: modes, on: data.part(data.count - held..<data.count))
+    let trials = zip(modes, errors).map { CompensationReport.Trial(mode: $0, error: $1) }
+    return (trials.min { $0.error < $1.error }?.mode ?? .obs, trials)
+  }
+}
