@@ -68,7 +68,9 @@ public struct CompensationReport: Sendable {
 
   /// One way that was tried.
   public struct Trial: Sendable {
+    /// What was done.
     public let mode: Compensation
+    /// Σ‖y − y'‖² / Σ‖y‖² of the outputs, their mean.
     public let error: Double
   }
 
