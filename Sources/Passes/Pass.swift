@@ -18,6 +18,8 @@ public struct Compilation: Sendable {
   public var scores: Scores?
   /// What is kept, once chosen.
   public var plan: Plan?
+  /// Shares of the original that were measured, where the budget is one of time or memory.
+  public var measured: Double?
   /// What compensation did, where there are data.
   public var compensated: CompensationReport?
 
@@ -42,6 +44,8 @@ public struct CompileOptions: Sendable {
   public var editLimit: Int?
   /// Samples, and what is done with them for the layers that lose inputs; nil without data.
   public var compensation: CompensationOptions?
+  /// What a run of the model is measured with, where the budget is one of time or memory.
+  public var measurement: MeasurementOptions?
   /// A plan to carry out instead of choosing.
   public var plan: PlanFile?
   /// Hears the share of the present pass that is done, between 0 and 1.
@@ -64,7 +68,7 @@ public struct Pass: Sendable {
 /// The compiler: passes in order.
 public enum Pipeline {
   /// All passes of a compile. The order is forced: each needs what the one before it found.
-  public static let compile: [Pass] = [dropBlocks] + solve + [compensate, score, choose, shrink, verify]
+  public static let compile: [Pass] = [dropBlocks] + solve + [compensate, score, choose, shrink, verify, measure]
 
   /// The passes that find groups and leave the model as it is.
   public static let solve: [Pass] = [privateCopies, inferTypes, solveAxes]
@@ -118,7 +122,9 @@ public enum Pipeline {
       return
     }
     let options = compilation.options
-    let chooser = Chooser(solution: solution, scores: Scores(byGroup: []), options: compilation.budgetForWhatIsLeft(solution))
+    let chooser = Chooser(
+      solution: solution, scores: Scores(byGroup: []), options: compilation.budgetForWhatIsLeft(solution),
+      measured: try compilation.measuredBudget(solution))
     let outcome = try Compensator.run(chooser, options: asked) { options.progress($0, $1) }
     compilation.solution = outcome.solution
     compilation.plan = outcome.plan
@@ -142,7 +148,8 @@ public enum Pipeline {
       compilation.plan = try file.plan(for: solution)
     } else if let scores = compilation.scores {
       let options = compilation.budgetForWhatIsLeft(solution)
-      compilation.plan = Chooser(solution: solution, scores: scores, options: options).plan()
+      let measured = try compilation.measuredBudget(solution)
+      compilation.plan = try Chooser(solution: solution, scores: scores, options: options, measured: measured).plan()
     }
   }
 
@@ -161,5 +168,18 @@ public enum Pipeline {
       .refused,
       "the smaller model would not fit together: \(fault.message). This is a fault of prunec, nothing is written; please report it",
       at: fault.place)
+  }
+
+  /// After everything else, on what will be written: a budget of time or memory is kept or it is not.
+  static let measure = Pass(name: "measure", summary: "measure what a budget of time or memory came to") {
+    (compilation: inout Compilation) throws(Diagnostic) in
+    guard let solution = compilation.solution, let budget = try compilation.measuredBudget(solution) else { return }
+    let share = try budget.share(of: compilation.module)
+    compilation.measured = share
+    guard case .latency = compilation.options.choice.budget, share > 1, compilation.plan?.prunedGroups.isEmpty == false else { return }
+    throw Diagnostic(
+      .refused,
+      "the smaller model takes \(Int((share * 100).rounded())) % of the original's time, so it is not faster; nothing is written. "
+        + "Ask for less, or give a budget of parameters or multiply-adds instead")
   }
 }

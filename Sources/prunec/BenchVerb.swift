@@ -14,6 +14,7 @@ struct BenchVerb {
   }
 
   func run() throws(Diagnostic) {
+    if invocation.has(.table) { return try showTable() }
     let path = try invocation.model()
     let threads = try Threads.count(invocation)
     let paths = [path, invocation.text(.versus)].compactMap { $0 }
@@ -38,6 +39,48 @@ struct BenchVerb {
       try console.report(
         "\(Wording.name(path)) takes \(text[0]) of the time of \(Wording.name(paths[1])) (p10 \(text[1]), p90 \(text[2]))\n")
     }
+  }
+
+  /// Measures this machine anew, and shows the rates of products with one number of rows each.
+  private func showTable() throws(Diagnostic) {
+    let progress = ProgressBar(console)
+    let table = try CostTable.measured(threads: try Threads.count(invocation), version: Command.version) {
+      progress.report("measuring", $0)
+    }
+    progress.finish()
+    if invocation.has(.json) {
+      let products = CostTable.rows.flatMap { rows in
+        CostTable.contracted.flatMap { contracted in
+          CostTable.columns.map { columns in
+            Json.object([
+              ("rows", .integer(rows)), ("contracted", .integer(contracted)), ("columns", .integer(columns)),
+              ("seconds", .number(table.seconds(rows: Double(rows), contracted: Double(contracted), columns: Double(columns)))),
+            ])
+          }
+        }
+      }
+      return try console.report(
+        Json.object([
+          ("machine", .text(table.key)), ("step", .integer(table.step)), ("secondsPerNumber", .number(table.number)),
+          ("products", .array(products)),
+        ]).text() + "\n")
+    }
+    guard !console.isQuiet else { return }
+    var lines = ["\(table.key)", "columns are computed \(table.step) at a time", ""]
+    for rows in CostTable.rows {
+      var grid = TextTable([.right] + CostTable.columns.map { _ in .right })
+      grid.add(["\(rows) × k · k × n"] + CostTable.columns.map { "n \($0)" })
+      for contracted in CostTable.contracted {
+        let rates = CostTable.columns.map { columns in
+          let seconds = table.seconds(rows: Double(rows), contracted: Double(contracted), columns: Double(columns))
+          return Wording.fixed(2 * Double(rows * contracted * columns) / seconds * 1e-9, 1)
+        }
+        grid.add(["k \(contracted)"] + rates)
+      }
+      lines += grid.lines + [""]
+    }
+    lines.append("in thousand millions of operations a second (two for each multiply-add); kept in \(CostTable.file.path)")
+    try console.report(lines.joined(separator: "\n") + "\n")
   }
 
   private func versus(_ contestants: [Contestant]) -> [(String, Json)] {

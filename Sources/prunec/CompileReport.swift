@@ -159,6 +159,8 @@ struct CompileReport {
       return ["Asked for: \(Wording.percent(ratio)) \(among) to go\(own)\(gone)"]
     case .parameters(let share): return budget("parameters", share, summary.parameters.share)
     case .multiplyAdds(let share): return budget("multiply-adds", share, summary.multiplyAdds.share)
+    case .latency(let share): return budget("time of a run", share, compilation.measured ?? summary.multiplyAdds.share)
+    case .memory(let share): return budget("memory of a run", share, compilation.measured ?? summary.parameters.share)
     }
   }
 
@@ -230,6 +232,10 @@ struct CompileReport {
       return .object([("keepParams", .number(share)), ("achieved", .number(summary.parameters.share)), scope])
     case .multiplyAdds(let share):
       return .object([("keepFlops", .number(share)), ("achieved", .number(summary.multiplyAdds.share)), scope])
+    case .latency(let share):
+      return .object([("keepLatency", .number(share)), ("achieved", compilation.measured.map(Json.number) ?? .null), scope])
+    case .memory(let share):
+      return .object([("keepMemory", .number(share)), ("achieved", compilation.measured.map(Json.number) ?? .null), scope])
     }
   }
 }

@@ -82,7 +82,7 @@ struct CompileRequest {
   }
 
   private static func isBudgetGiven(_ invocation: Invocation) -> Bool {
-    invocation.texts(.ratio).contains { !$0.contains("=") } || invocation.has(.keepParams) || invocation.has(.keepFlops)
+    invocation.texts(.ratio).contains { !$0.contains("=") } || [.keepParams, .keepFlops, .keepLatency, .keepMemory].contains(where: invocation.has)
   }
 
   private static func depth(_ invocation: Invocation) throws(Diagnostic) -> DepthOptions {
@@ -105,7 +105,8 @@ struct CompileRequest {
     let isRatio = invocation.texts(.ratio).contains { !$0.contains("=") }
     let budgets = [
       isRatio ? Option.ratio : nil, invocation.has(.keepParams) ? .keepParams : nil,
-      invocation.has(.keepFlops) ? .keepFlops : nil,
+      invocation.has(.keepFlops) ? .keepFlops : nil, invocation.has(.keepLatency) ? .keepLatency : nil,
+      invocation.has(.keepMemory) ? .keepMemory : nil,
     ]
     .compactMap { $0?.entry.name }
     if budgets.count > 1 {
@@ -113,7 +114,7 @@ struct CompileRequest {
     }
     guard invocation.has(.apply) else { return }
     let choosing: [Option] = [
-      .ratio, .maxRatio, .keepParams, .keepFlops, .roundTo, .minKeep, .uniform, .scope, .criterion, .seed, .only, .ignore, .kinds,
+      .ratio, .maxRatio, .keepParams, .keepFlops, .keepLatency, .keepMemory, .roundTo, .minKeep, .uniform, .scope, .criterion, .seed, .only, .ignore, .kinds,
       .dropBlocks, .keepDepth, .data, .compensate,
     ]
     if let other = choosing.first(where: invocation.has) {
@@ -140,6 +141,8 @@ struct CompileRequest {
     if let general { choice.budget = .ratio(general) }
     if let share = try invocation.share(.keepParams, .kept) { choice.budget = .parameters(share) }
     if let share = try invocation.share(.keepFlops, .kept) { choice.budget = .multiplyAdds(share) }
+    if let share = try invocation.share(.keepLatency, .kept) { choice.budget = .latency(share) }
+    if let share = try invocation.share(.keepMemory, .kept) { choice.budget = .memory(share) }
     if let ratio = try invocation.share(.maxRatio, .removed) { choice.largestRatio = ratio }
     choice.rounding = try invocation.number(.roundTo, least: 1)
     if let least = try invocation.number(.minKeep, least: 1) { choice.least = least }

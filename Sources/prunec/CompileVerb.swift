@@ -2,6 +2,7 @@ import Formats
 import Foundation
 import Graph
 import Passes
+import Runtime
 
 /// `prunec MODEL -o SMALLER`: reads, chooses, shrinks, writes, reports.
 struct CompileVerb {
@@ -43,6 +44,7 @@ struct CompileVerb {
         options.compensation = compensation
       }
     }
+    options.measurement = try measurement(file, options.compensation?.data, threads: options.depth.threads, progress)
     options.criterion = request.criterion
     options.seed = request.seed
     options.editLimit = request.editLimit
@@ -84,6 +86,31 @@ struct CompileVerb {
       try console.report(report.lines.joined(separator: "\n") + "\n")
     }
     if request.isTimed, !isJson { Console.complain(timing.lines.joined(separator: "\n")) }
+  }
+
+  /// What runs are measured with, where the budget asks for it.
+  private func measurement(
+    _ file: ModelFile, _ data: CalibrationData?, threads: Int, _ progress: ProgressBar
+  ) throws(Diagnostic) -> MeasurementOptions? {
+    let isTimed: Bool
+    switch request.choice.budget {
+    case .ratio, .parameters, .multiplyAdds: return nil
+    case .latency: isTimed = true
+    case .memory: isTimed = false
+    }
+    let inputs: [RuntimeValue]
+    if invocation.has(.inputs) {
+      inputs = try ModelInputs.read(invocation, file, seed: request.seed)
+    } else if let data {
+      inputs = data.part(0..<(data.isFixedSize ? data.batchSize : 1)).batch(0)
+    } else {
+      inputs = try InventedInputs.firstAccepted(for: file.module, seed: request.seed, trying: [(1, 128), (1, 64), (1, 16), (2, 6)]) {
+        (inputs) throws(Diagnostic) in
+        try Session(file.module, source: file.document?.model, threads: threads).run(inputs)
+      }.inputs
+    }
+    let table = isTimed ? try CostTable.here(threads: threads, version: Command.version) { progress.report("measuring this machine", $0) } : nil
+    return MeasurementOptions(inputs: inputs, threads: threads, table: table, source: file.document?.model)
   }
 
   /// What is asked of the choice. A folder says one number for all layers of a kind, and some kinds it cannot say at all: these stay as they

@@ -3,14 +3,14 @@ import Runtime
 
 /// Every option of the command: this table drives parsing, help and completions.
 enum Option: CaseIterable, Sendable, Hashable {
-  case output, ratio, maxRatio, keepParams, keepFlops
+  case output, ratio, maxRatio, keepParams, keepFlops, keepLatency, keepMemory
   case roundTo, minKeep, uniform, scope, criterion
   case only, ignore, kinds
   case dropBlocks, keepDepth, data, compensate, blocks
   case plan, apply, strict, dryRun
   case inputs, outputs, dimension, seed, threads, profile, maxIterations, versus
   case check, noCheck, tolerance
-  case weights, list
+  case weights, list, table
   case json, quiet, timing, printAfter, stopAfterEdit
   case help, version
 
@@ -28,6 +28,16 @@ enum Option: CaseIterable, Sendable, Hashable {
     case .maxRatio: OptionEntry("--max-ratio", [], .text("R"), "no group loses a larger share than this")
     case .keepParams: OptionEntry("--keep-params", [], .text("S"), "keep this share of the parameters, instead of a ratio")
     case .keepFlops: OptionEntry("--keep-flops", [], .text("S"), "keep this share of the multiply-adds, instead of a ratio")
+    case .keepLatency:
+      OptionEntry(
+        "--keep-latency", [], .text("S"),
+        "keep this share of the time that a run takes on this machine, measured; inputs as in --inputs, else one sample of --data, else "
+          + "random ones")
+    case .keepMemory:
+      OptionEntry(
+        "--keep-memory", [], .text("S"), "keep this share of the memory that a run takes: weights, and what lies between the layers")
+    case .table:
+      OptionEntry("--table", [], .none, "measure how long products of matrices take here, as --keep-latency wants to know, and show it")
     case .roundTo:
       OptionEntry(
         "--round-to", [], .text("N"),
@@ -142,7 +152,8 @@ enum Option: CaseIterable, Sendable, Hashable {
     case .tolerance: [.verify]
     case .outputs, .profile: [.run]
     case .versus: [.bench]
-    case .ratio, .maxRatio, .keepParams, .keepFlops, .roundTo, .minKeep, .uniform, .scope, .criterion, .only, .ignore, .kinds,
+    case .table: [.bench]
+    case .ratio, .maxRatio, .keepParams, .keepFlops, .keepLatency, .keepMemory, .roundTo, .minKeep, .uniform, .scope, .criterion, .only, .ignore, .kinds,
       .apply, .strict, .dryRun, .stopAfterEdit, .dropBlocks, .keepDepth, .compensate:
       [.compile]
     case .data: [.compile, .groups]
@@ -160,12 +171,12 @@ enum Option: CaseIterable, Sendable, Hashable {
   func section(for verb: Verb) -> OptionSection {
     switch self {
     case .plan where verb == .verify, .seed where verb != .compile: .running
-    case .ratio, .maxRatio, .keepParams, .keepFlops, .roundTo, .minKeep, .uniform, .keepDepth: .howMuch
+    case .ratio, .maxRatio, .keepParams, .keepFlops, .keepLatency, .keepMemory, .roundTo, .minKeep, .uniform, .keepDepth: .howMuch
     case .data where verb == .groups, .blocks: .report
     case .scope, .criterion, .seed, .only, .ignore, .kinds, .dropBlocks, .data, .compensate: .what
     case .output, .plan, .apply, .strict, .dryRun, .weights: .files
     case .inputs, .outputs, .dimension, .threads, .profile, .maxIterations, .versus, .check, .noCheck, .tolerance: .running
-    case .json, .quiet, .timing, .list, .printAfter, .stopAfterEdit, .help, .version: .report
+    case .json, .quiet, .timing, .list, .table, .printAfter, .stopAfterEdit, .help, .version: .report
     }
   }
 

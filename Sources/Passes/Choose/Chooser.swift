@@ -8,6 +8,18 @@ public enum Budget: Sendable, Equatable {
   case parameters(Double)
   /// Keep this share of the multiply-adds.
   case multiplyAdds(Double)
+  /// Keep this share of the time that a run takes on this machine.
+  case latency(Double)
+  /// Keep this share of the memory that a run takes: weights, and what lies between the nodes.
+  case memory(Double)
+
+  /// The share that is to stay; nil for a ratio.
+  public var share: Double? {
+    switch self {
+    case .ratio: nil
+    case .parameters(let share), .multiplyAdds(let share), .latency(let share), .memory(let share): share
+    }
+  }
 }
 
 /// Among whom indices compete.
@@ -65,6 +77,24 @@ struct Chooser {
   let solution: Solution
   let scores: Scores
   let options: ChoiceOptions
+  /// What a budget counts.
+  let costs: any CostModel
+  /// Where the budget is one that is measured.
+  let measured: MeasuredBudget?
+
+  init(solution: Solution, scores: Scores, options: ChoiceOptions, measured: MeasuredBudget? = nil) {
+    self.solution = solution
+    self.scores = scores
+    self.options = options
+    self.measured = measured
+    let sizes = SizeModel(solution: solution)
+    costs =
+      switch options.budget {
+      case .ratio, .parameters: measured?.costs ?? ParameterCost(sizes: sizes)
+      case .multiplyAdds: MultiplyAddCost(sizes: sizes)
+      case .latency, .memory: measured?.costs ?? MultiplyAddCost(sizes: sizes)
+      }
+  }
 
   /// Groups that may lose indices under the options.
   func candidates() -> [Int] {
@@ -81,9 +111,9 @@ struct Chooser {
     }
   }
 
-  func plan() -> Plan {
+  func plan() throws(Diagnostic) -> Plan {
     let candidates = candidates()
-    let sizes = sizes(candidates)
+    let sizes = try sizes(candidates)
     var plan = Plan(kept: Array(repeating: nil, count: solution.groups.count))
     for index in candidates where sizes[index] < solution.groups[index].extent {
       plan.kept[index] = Array(ranked(index).prefix(sizes[index])).sorted()
@@ -100,12 +130,18 @@ struct Chooser {
   // MARK: How many
 
   /// How many indices each group keeps.
-  func sizes(_ candidates: [Int]) -> [Int] {
+  func sizes(_ candidates: [Int]) throws(Diagnostic) -> [Int] {
     switch options.budget {
     case .ratio(let ratio): return sizes(candidates, ratio: ratio)
-    case .parameters(let share), .multiplyAdds(let share): return search(candidates, share: share)
+    case .parameters(let share), .multiplyAdds(let share): return search(candidates, goal: total * share)
+    case .latency(let share), .memory(let share):
+      guard let measured else { return search(candidates, goal: total * share) }
+      return try measured.sizes(keeping: share) { search(candidates, goal: $0) }
     }
   }
+
+  /// The cost when nothing is removed.
+  private var total: Double { cost(solution.groups.map(\.extent)) }
 
   /// Sizes at one ratio. Ratios by pattern stand above the general one, and do not move with a budget.
   private func sizes(_ candidates: [Int], ratio: Double) -> [Int] {
@@ -184,14 +220,7 @@ struct Chooser {
     return "\(group.kind.rawValue) \(group.extent) \(places.joined(separator: " "))"
   }
 
-  /// What a budget counts: multiply-adds where it is one of these, else numbers in parameters.
-  private func cost(_ sizes: [Int]) -> Double {
-    let model = SizeModel(solution: solution)
-    switch options.budget {
-    case .ratio, .parameters: return Double(model.parameters(sizes))
-    case .multiplyAdds: return model.multiplyAdds(sizes)
-    }
-  }
+  private func cost(_ sizes: [Int]) -> Double { costs.total(sizes, of: solution.module) }
 
   /// Sizes of a pool: alone by the ratio; together by removing the indices with the least score per cost until that share of all is gone.
   private func poolSizes(_ pool: [Int], ratio: Double) -> [Int] {
@@ -216,8 +245,7 @@ struct Chooser {
 
   /// Sizes whose cost is the asked share of the original's, as near as one step of one group: first the ratio on either side of the goal
   /// by bisection, then groups one after the other from the larger sizes to the smaller, and last one group's own steps.
-  private func search(_ candidates: [Int], share: Double) -> [Int] {
-    let goal = cost(solution.groups.map(\.extent)) * share
+  private func search(_ candidates: [Int], goal: Double) -> [Int] {
     var low = 0.0
     var high = 1.0
     for _ in 0..<40 {

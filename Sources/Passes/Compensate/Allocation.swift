@@ -9,7 +9,6 @@ import Graph
 struct Allocation {
   private let solution: Solution
   private let chooser: Chooser
-  private let model: SizeModel
   private let removals: [Int: Removal]
   /// Groups that are decided together, each with the sizes to choose from; groups that must be equal are decided as one.
   private let sets: [Set]
@@ -30,7 +29,6 @@ struct Allocation {
     solution = chooser.solution
     self.chooser = chooser
     self.removals = removals
-    model = SizeModel(solution: chooser.solution)
     full = chooser.solution.groups.map(\.extent)
     sets = Self.sets(chooser, candidates)
   }
@@ -119,10 +117,7 @@ struct Allocation {
   }
 
   private func cost(_ set: Set, _ sizes: [Int]) -> Double {
-    switch chooser.options.budget {
-    case .ratio, .parameters: Double(model.parameters(sizes, among: set.parameters))
-    case .multiplyAdds: model.multiplyAdds(sizes, among: set.nodes)
-    }
+    chooser.costs.cost(sizes, parameters: set.parameters, nodes: set.nodes)
   }
 
   /// All combinations of a set's sizes, each with error and cost when the other groups keep what they keep now.
@@ -138,8 +133,9 @@ struct Allocation {
 
   // MARK: Search
 
-  /// Sizes of all groups for a budget in the unit of the options.
-  func sizes(budget: Double, total: ([Int]) -> Double) -> [Int] {
+  /// Sizes of all groups whose cost is within a budget.
+  func sizes(budget: Double) -> [Int] {
+    let total = { (sizes: [Int]) in self.chooser.costs.total(sizes, of: self.solution.module) }
     let tables = sets.map { $0.isAlone ? table($0, full) : nil }
     func chosen(_ multiplier: Double) -> [Int] {
       var sizes = full

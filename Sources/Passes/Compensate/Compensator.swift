@@ -287,18 +287,10 @@ final class Compensator {
 
   private func sizes(_ removals: [Int: Removal]) throws(Diagnostic) -> [Int] {
     let sorted = candidates.sorted()
-    switch chooser.options.budget {
-    case .ratio: return chooser.sizes(sorted)
-    case .parameters(let share):
-      let model = SizeModel(solution: solution)
-      let total = { (sizes: [Int]) in Double(model.parameters(sizes)) }
-      return Allocation(chooser, removals, candidates: sorted).sizes(
-        budget: total(solution.groups.map(\.extent)) * share, total: total)
-    case .multiplyAdds(let share):
-      let model = SizeModel(solution: solution)
-      return Allocation(chooser, removals, candidates: sorted).sizes(
-        budget: model.multiplyAdds(solution.groups.map(\.extent)) * share, total: model.multiplyAdds)
-    }
+    guard let share = chooser.options.budget.share else { return try chooser.sizes(sorted) }
+    let allocation = Allocation(chooser, removals, candidates: sorted)
+    if let measured = chooser.measured { return try measured.sizes(keeping: share) { allocation.sizes(budget: $0) } }
+    return allocation.sizes(budget: chooser.costs.total(solution.groups.map(\.extent), of: solution.module) * share)
   }
 
   // MARK: 4. Cut

@@ -26,7 +26,7 @@ extension Compilation {
     let full = solution.groups.map(\.extent)
     func scaled(_ share: Double, _ before: Double, _ now: Double) -> Double { now > 0 ? min(1, share * before / now) : share }
     switch choice.budget {
-    case .ratio: break
+    case .ratio, .latency, .memory: break
     case .parameters(let share):
       choice.budget = .parameters(scaled(share, Double(original.parameterCount), Double(model.parameters(full))))
     case .multiplyAdds(let share):

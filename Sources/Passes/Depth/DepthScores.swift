@@ -165,13 +165,14 @@ public enum InventedInputs {
   /// Throws what `body` threw for the first lengths, where it accepts none or throws anything but `invalid`.
   public static func firstAccepted<Result>(
     for module: Module, seed: UInt64, extents given: [String: Int] = [:],
+    trying lengths: [(batch: Int, other: Int)] = [(2, 6), (2, 16), (1, 8), (1, 1), (2, 2), (1, 64)],
     _ body: ([RuntimeValue]) throws(Diagnostic) -> Result
   ) throws(Diagnostic) -> (inputs: [RuntimeValue], result: Result) {
     let shapes = module.inputs.map { module[$0].type.shape }
     let symbols = Set(shapes.flatMap { $0.flatMap(\.symbols) })
     let batches = Set(shapes.compactMap { $0.first?.symbols.first })
     var first: Diagnostic?
-    for (batch, other) in [(2, 6), (2, 16), (1, 8), (1, 1), (2, 2), (1, 64)] {
+    for (batch, other) in lengths {
       let extents = Dictionary(uniqueKeysWithValues: symbols.map { ($0, given[$0] ?? (batches.contains($0) ? batch : other)) })
       do throws(Diagnostic) {
         let inputs = try RandomInputs.values(of: module, extents: extents, seed: seed)
