@@ -60,7 +60,7 @@ struct Invocation {
 
   private func checkOperands() throws(Diagnostic) {
     let expected = verb.operands
-    if has(.list), operands.isEmpty { return }
+    if has(.list) || has(.table), operands.isEmpty { return }
     if operands.count < expected.count {
       throw Diagnostic(.usage, "\(expected[operands.count].placeholder) is missing: prunec \(verb.usage)")
     }

@@ -149,13 +149,16 @@ struct LinearAlgebra {
     return inverse
   }
 
-  /// C −= A · B.
-  func update(_ c: Matrix, _ a: Matrix, _ b: Matrix) {
-    share(c.rows) { rows in
+  /// A · B.
+  func product(_ a: Matrix, _ b: Matrix) -> Matrix {
+    let product = Matrix(a.rows, b.columns)
+    share(a.rows) { rows in
       pk_double_update(
-        rows.count, c.columns, a.columns, a.numbers + rows.lowerBound * a.columns, a.columns, 1, b.numbers, b.columns,
-        c.numbers + rows.lowerBound * c.columns, c.columns)
+        rows.count, b.columns, a.columns, a.numbers + rows.lowerBound * a.columns, a.columns, 1, b.numbers, b.columns,
+        product.numbers + rows.lowerBound * b.columns, b.columns)
+      for index in rows.lowerBound * b.columns..<rows.upperBound * b.columns { product.numbers[index] = -product.numbers[index] }
     }
+    return product
   }
 }
 

@@ -188,7 +188,7 @@ final class Compensator {
     return (0..<site.blocks).map { block in
       BlockFit(
         statistics.moments[block], weights: site.weight.matrix(tensor, block: block), isCentred: isCentred,
-        strength: options.strength
+        strength: options.strength, algebra
       ) { second, weights in
         head?.valueRotations(second: second, weights: weights, factors: statistics.factors(block: block)) ?? []
       }
@@ -232,13 +232,20 @@ final class Compensator {
 
   private func curves(_ statistics: [SiteStatistics]) throws(Diagnostic) -> [Int: Removal] {
     var removals: [Int: Removal] = [:]
-    let fits = try statistics.map { (entry) throws(Diagnostic) in try self.fits(entry, rotates: true) }
-    for (done, group) in candidates.sorted().enumerated() {
-      progress("curves", Double(done) / Double(candidates.count))
+    // Where sizes are given, a group that one site consumes is chosen there.
+    let isAllocated = chooser.options.budget.share != nil
+    let wanted = candidates.sorted().filter { group in
+      isAllocated || sites.filter { $0.groups.contains(group) }.count != 1 && !isSorted(group)
+    }
+    let needed = statistics.map { entry in entry.site.groups.contains(where: wanted.contains) }
+    var fits: [[BlockFit]] = []
+    for (entry, isNeeded) in zip(statistics, needed) { fits.append(isNeeded ? try self.fits(entry, rotates: true) : []) }
+    for (done, group) in wanted.enumerated() {
+      progress("curves", Double(done) / Double(wanted.count))
       let own = statistics.indices.filter { statistics[$0].site.groups.contains(group) }
       if !own.isEmpty { removals[group] = try removal(group, own.map { (statistics[$0], fits[$0]) }) }
     }
-    for statistics in statistics {
+    for statistics in statistics where isAllocated {
       guard let head = heads[statistics.site.node], let group = head.scoreDims, cutsScores(head) else { continue }
       progress("curves", 1)
       let errors = try scoreErrors(head, statistics)
@@ -246,7 +253,7 @@ final class Compensator {
         removals[group].map { Removal(order: $0.order, errors: zip($0.errors, errors).map(+)) }
         ?? Removal(order: Array((0..<solution.groups[group].extent).reversed()), errors: errors)
     }
-    let others = candidates.filter { removals[$0] == nil }
+    let others = Swift.Set(wanted).filter { removals[$0] == nil }
     if !others.isEmpty { removals.merge(magnitudes(others)) { $1 } }
     return removals
   }

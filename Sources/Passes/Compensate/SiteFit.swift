@@ -100,7 +100,7 @@ struct BlockFit {
   /// `weights`: columns × results, as they stand. `strength`: λ. `rotation`: finds, for the moments and weights, a change of basis of the
   /// columns; everything is then in the new one.
   init(
-    _ moments: Moments, weights: Matrix, isCentred: Bool, strength: Double,
+    _ moments: Moments, weights: Matrix, isCentred: Bool, strength: Double, _ algebra: LinearAlgebra,
     rotation: (_ second: Matrix, _ weights: Matrix) -> [HeadRotation] = { _, _ in [] }
   ) {
     self.isCentred = isCentred
@@ -118,7 +118,7 @@ struct BlockFit {
     self.mean = mean
     // Where nothing varies any weight does as well; then the ones that stand there stay.
     ridge = max(strength * second.meanDiagonal, 1e-20)
-    right = second * weights
+    right = algebra.product(second, weights)
     for index in 0..<weights.rows * weights.columns { right.numbers[index] += ridge * weights.numbers[index] }
     var result = [Double](repeating: 0, count: weights.columns)
     for column in 0..<weights.rows {
@@ -143,10 +143,7 @@ struct BlockFit {
   /// The weights that fit best around those that stand there when all columns stay, and A⁻¹; nil where A is singular.
   func whole(_ algebra: LinearAlgebra) -> (weights: Matrix, inverse: Matrix)? {
     guard let inverse = algebra.inverse(regularised) else { return nil }
-    let fitted = Matrix(weights.rows, weights.columns)
-    algebra.update(fitted, inverse, right)
-    for index in 0..<fitted.rows * fitted.columns { fitted.numbers[index] = -fitted.numbers[index] }
-    return (fitted, inverse)
+    return (algebra.product(inverse, right), inverse)
   }
 
   /// The weights of the columns that stay, zeros for the others, and what the constant part of the result should be; nil where the moments of
