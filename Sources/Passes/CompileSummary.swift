@@ -78,6 +78,7 @@ extension ChoiceOptions {
   public func patternsWithoutMatch(in solution: Solution) -> [Glob] {
     var names = solution.groups.map(\.name)
     names += solution.module.parameters.map { solution.module[$0.value].name }
+    names += LayerNames(solution.module).names.values
     return (only + ignored + ratios.map(\.pattern)).filter { glob in !names.contains(where: glob.matches) }
   }
 }

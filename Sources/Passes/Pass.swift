@@ -22,6 +22,8 @@ public struct Compilation: Sendable {
   public var measured: Double?
   /// What compensation did, where there are data.
   public var compensated: CompensationReport?
+  /// What could go without changing what the model computes, where that was asked for.
+  public var zeros: ZeroRemoval?
 
   /// The start of a compile.
   public init(_ module: Module, options: CompileOptions) {
@@ -38,6 +40,8 @@ public struct CompileOptions: Sendable {
   public var choice = ChoiceOptions()
   /// What makes an index worth keeping.
   public var criterion = Criterion.l2
+  /// Globs of weights that decide scores; of a group that none of them carries, all its weights do. Empty for all.
+  public var judges: [Glob] = []
   /// Seed of everything random.
   public var seed: UInt64 = 0
   /// Corrections of shape numbers after which shrinking stops, to find the one that is wrong; nil for all.
@@ -48,6 +52,8 @@ public struct CompileOptions: Sendable {
   public var measurement: MeasurementOptions?
   /// A plan to carry out instead of choosing.
   public var plan: PlanFile?
+  /// True to remove what adds nothing, and that alone.
+  public var removesZeros = false
   /// Hears the share of the present pass that is done, between 0 and 1.
   public var progress: @Sendable (String, Double) -> Void = { _, _ in }
 
@@ -68,7 +74,8 @@ public struct Pass: Sendable {
 /// The compiler: passes in order.
 public enum Pipeline {
   /// All passes of a compile. The order is forced: each needs what the one before it found.
-  public static let compile: [Pass] = [dropBlocks] + solve + [compensate, score, choose, shrink, verify, measure]
+  public static let compile: [Pass] =
+    [dropBlocks] + solve + [removeZeros, compensate, score, choose, shrink, verify, measure]
 
   /// The passes that find groups and leave the model as it is.
   public static let solve: [Pass] = [privateCopies, inferTypes, solveAxes]
@@ -117,7 +124,8 @@ public enum Pipeline {
     name: "compensate", summary: "choose by what calibration data say can be made up for, and fit the weights to what is left"
   ) {
     (compilation: inout Compilation) throws(Diagnostic) in
-    guard let solution = compilation.solution, let asked = compilation.options.compensation, compilation.options.plan == nil
+    guard let solution = compilation.solution, let asked = compilation.options.compensation, compilation.options.plan == nil,
+      compilation.plan == nil
     else {
       return
     }
@@ -136,14 +144,16 @@ public enum Pipeline {
     guard let solution = compilation.solution, compilation.options.plan == nil, compilation.plan == nil else { return }
     let options = compilation.options
     let candidates = Chooser(solution: solution, scores: Scores(byGroup: []), options: options.choice).candidates()
-    compilation.scores = Scores(solution, criterion: options.criterion, seed: options.seed, groups: Set(candidates)) {
+    compilation.scores = Scores(
+      solution.judged(by: options.judges), criterion: options.criterion, seed: options.seed, groups: Set(candidates)
+    ) {
       options.progress("score", $0)
     }
   }
 
   static let choose = Pass(name: "choose", summary: "decide which indices stay, by budget and worth, or by a given plan") {
     (compilation: inout Compilation) throws(Diagnostic) in
-    guard let solution = compilation.solution else { return }
+    guard let solution = compilation.solution, compilation.plan == nil else { return }
     if let file = compilation.options.plan {
       compilation.plan = try file.plan(for: solution)
     } else if let scores = compilation.scores {

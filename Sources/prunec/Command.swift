@@ -29,6 +29,8 @@ enum Command {
     switch invocation.verb {
     case .compile: try CompileVerb(invocation, console).run()
     case .groups: try GroupsVerb(invocation, console).run()
+    case .stats: try StatsVerb(invocation, console).run()
+    case .masks: try MasksVerb(invocation, console).run()
     case .explain: try ExplainVerb(invocation, console).run()
     case .dot: try DotVerb(invocation, console).run()
     case .print: try PrintVerb(invocation, console).run()

@@ -48,6 +48,7 @@ struct CompileReport {
     if plan.prunedGroups.isEmpty, compilation.depth == nil {
       lines += wrapped("Nothing is removed: \(whyNothing)", width: 110).map(console.warning) + [""]
     }
+    if let zeros = compilation.zeros { lines += ZerosReport(zeros).lines + [""] }
     if !summary.kinds.isEmpty, !isDepthAlone { lines += kindLines + [""] }
     lines += sizeLines
     let budget = budgetLines
@@ -69,7 +70,7 @@ struct CompileReport {
   private var proofLine: String? {
     switch outcome {
     case nil: nil
-    case .compared(let proof)?: proof.line(bypassing: compilation.depth != nil)
+    case .compared(let proof)?: proof.line(bypassing: compilation.depth != nil, unchanged: compilation.zeros != nil)
     case .impossible(let error)?:
       console.warning("Not proved: the models could not be run to compare them (\(Wording.name(error.description)))")
     }
@@ -83,6 +84,10 @@ struct CompileReport {
 
   private var whyNothing: String {
     if request.planInput != nil { return "the plan keeps all indices" }
+    if compilation.zeros != nil {
+      return
+        "every index of every group adds something to the outputs; 'prunec stats \(quoted(file.path))' says where the zeros are"
+    }
     if case .ratio(0) = request.choice.budget, request.choice.ratios.isEmpty { return "the ratio is 0, so the result is a copy" }
     if solution.groups.isEmpty { return "the model has no group that could lose an index; below stands why" }
     if request.choice.kinds != nil || !request.choice.only.isEmpty || !request.choice.ignored.isEmpty {
@@ -146,6 +151,7 @@ struct CompileReport {
   private var budgetLines: [String] {
     if let plan = request.planInput { return ["Asked for: the plan \(Wording.name(plan))"] }
     if isDepthAlone { return [] }
+    if compilation.zeros != nil { return ["Asked for: what adds nothing to go, and that alone"] }
     switch request.choice.budget {
     case .ratio(let ratio):
       let own = request.choice.ratios.isEmpty ? "" : ", and \(Wording.plural(request.choice.ratios.count, "ratio")) by pattern"
@@ -174,7 +180,7 @@ struct CompileReport {
   }
 
   private var rounding: String? {
-    guard let most = summary.roundings.last else { return nil }
+    guard compilation.zeros == nil, let most = summary.roundings.last else { return nil }
     return summary.isRoundingChosen
       ? "Counts are rounded to multiples of \(most) where groups of channels have 64 indices or more (--round-to 1: nowhere)"
       : "Counts are rounded to multiples of \(most)"
@@ -218,13 +224,15 @@ struct CompileReport {
       ("bytes", .object([("before", .integer(file.byteCount)), ("after", written.map(Json.integer) ?? .null)])),
       ("indices", change(summary.indices.before, summary.indices.after)), ("kinds", .array(kinds)), ("pruned", .array(pruned)),
       ("dropped", compilation.depth.map { DepthReport($0.blocks).json($0) } ?? .array([])),
-      ("compensation", compilation.compensated?.json ?? .null), ("coverage", frozen.coverageJson), ("frozen", frozen.json),
+      ("compensation", compilation.compensated?.json ?? .null), ("zeros", compilation.zeros.map { ZerosReport($0).json } ?? .null),
+      ("coverage", frozen.coverageJson), ("frozen", frozen.json),
       ("seconds", .object(timing.steps.map { ($0.name, .number($0.seconds)) } + [("total", .number(timing.total))])),
     ])
   }
 
   private var asked: Json {
     if let plan = request.planInput { return .object([("plan", .text(plan))]) }
+    if compilation.zeros != nil { return .object([("removeZeros", .bool(true))]) }
     let scope = ("scope", Json.text(request.choice.scope.rawValue))
     switch request.choice.budget {
     case .ratio(let ratio): return .object([("ratio", .number(ratio)), scope])

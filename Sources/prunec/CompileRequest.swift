@@ -14,6 +14,10 @@ struct CompileRequest {
   var seed: UInt64 = 0
   /// What is done for layers that lose inputs; nil where nothing is said.
   var compensation: Compensation?
+  /// Weights that decide scores; empty for all.
+  var judges: [Glob] = []
+  /// Whether what adds nothing goes, and that alone.
+  let removesZeros: Bool
   /// Where the plan goes.
   let planOutput: String?
   /// The plan to carry out.
@@ -32,6 +36,7 @@ struct CompileRequest {
     model = try invocation.model()
     isDryRun = invocation.has(.dryRun)
     isStrict = invocation.has(.strict)
+    removesZeros = invocation.has(.removeZeros)
     if invocation.has(.check), invocation.has(.noCheck) {
       throw Diagnostic(.usage, "--check and --no-check contradict each other; choose one")
     }
@@ -41,10 +46,11 @@ struct CompileRequest {
     planOutput = invocation.text(.plan)
     planInput = invocation.text(.apply)
     if output == nil, !isDryRun {
+      if invocation.verb == .masks { throw Diagnostic(.usage, "-o is missing: prunec masks \(quoted(model)) -o M.safetensors") }
       throw Diagnostic(.usage, "-o is missing: prunec \(quoted(model)) -o SMALLER (or --dry-run, to write nothing)")
     }
     if let output {
-      if FileManager.default.fileExists(atPath: model), !CheckpointFolder.isFolder(model) {
+      if invocation.verb == .compile, FileManager.default.fileExists(atPath: model), !CheckpointFolder.isFolder(model) {
         _ = try ModelFile.outputFormat(of: output)
       }
       if output == planOutput {
@@ -57,9 +63,10 @@ struct CompileRequest {
     choice = try Self.choice(invocation)
     depth = try Self.depth(invocation)
     // Who asks for blocks alone gets nothing else.
-    if depth.isActive, !Self.isBudgetGiven(invocation) { choice.budget = .ratio(0) }
+    if depth.isActive || removesZeros, !Self.isBudgetGiven(invocation) { choice.budget = .ratio(0) }
     compensation = try invocation.word(.compensate, as: Compensation.self)
-    criterion = try invocation.word(.criterion, as: Criterion.self) ?? .l2
+    criterion = try Self.criterion(invocation)
+    judges = try invocation.list(.scoreBy).map(Glob.init)
     if let text = invocation.text(.seed) {
       guard let number = UInt64(text) else {
         throw Diagnostic(.usage, "--seed \(text): a whole number from 0 to \(UInt64.max) is expected")
@@ -112,15 +119,53 @@ struct CompileRequest {
     if budgets.count > 1 {
       throw Diagnostic(.usage, "\(budgets.joined(separator: " and ")) say the same thing twice; give one budget")
     }
+    try checkRemoveZeros(invocation)
     guard invocation.has(.apply) else { return }
     let choosing: [Option] = [
-      .ratio, .maxRatio, .keepParams, .keepFlops, .keepLatency, .keepMemory, .roundTo, .minKeep, .uniform, .scope, .criterion, .seed, .only, .ignore, .kinds,
-      .dropBlocks, .keepDepth, .data, .compensate,
+      .ratio, .maxRatio, .keepParams, .keepFlops, .keepLatency, .keepMemory, .roundTo, .minKeep, .uniform, .scope, .criterion,
+      .seed, .only, .ignore, .kinds, .dropBlocks, .keepDepth, .data, .compensate, .scoreBy,
     ]
     if let other = choosing.first(where: invocation.has) {
       throw Diagnostic(
         .usage, "--apply carries out a plan as it is, so \(other.entry.name) has nothing to choose; leave one of them out")
     }
+  }
+
+  /// Throws where a pattern matches nothing: it is misspelt, most likely.
+  func checkPatterns(_ solution: Solution) throws(Diagnostic) {
+    var choice = choice
+    choice.only += judges
+    guard let glob = choice.patternsWithoutMatch(in: solution).first else { return }
+    let known = solution.groups.map(\.name) + solution.module.parameters.map { solution.module[$0.value].name }
+    throw Diagnostic(
+      .usage,
+      "the pattern '\(glob.pattern)' matches no group and no tensor\(meant(glob.pattern, among: known) ?? "; 'prunec groups' lists them")"
+    )
+  }
+
+  /// Magnitude is what pruning without structure calls the sum of absolute weights.
+  private static func criterion(_ invocation: Invocation) throws(Diagnostic) -> Criterion {
+    guard let text = invocation.text(.criterion) else { return .l2 }
+    if text == Option.magnitude { return .l1 }
+    if let criterion = Criterion(rawValue: text) { return criterion }
+    let words = Criterion.allCases.map(\.rawValue) + [Option.magnitude]
+    throw Diagnostic(
+      .usage,
+      "--criterion \(text): no such choice\(meant(text, among: words) ?? "; it is one of \(words.joined(separator: ", "))")")
+  }
+
+  private static func checkRemoveZeros(_ invocation: Invocation) throws(Diagnostic) {
+    guard invocation.has(.removeZeros) else { return }
+    let choosing: [Option] = [
+      .ratio, .maxRatio, .keepParams, .keepFlops, .roundTo, .minKeep, .uniform, .scope, .criterion, .scoreBy, .dropBlocks,
+      .keepDepth, .data, .compensate, .apply,
+    ]
+    let isNothing = invocation.texts(.ratio).allSatisfy { Double($0) == 0 }
+    guard let other = choosing.first(where: { invocation.has($0) && !($0 == .ratio && isNothing) }) else { return }
+    throw Diagnostic(
+      .usage,
+      "--remove-zeros removes what adds nothing and that alone, so \(other.entry.name) has nothing to choose; "
+        + "leave one of them out, or prune the result in a second call")
   }
 
   private static func choice(_ invocation: Invocation) throws(Diagnostic) -> ChoiceOptions {

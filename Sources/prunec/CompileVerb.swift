@@ -46,12 +46,17 @@ struct CompileVerb {
     }
     options.measurement = try measurement(file, options.compensation?.data, threads: options.depth.threads, progress)
     options.criterion = request.criterion
+    options.judges = request.judges
     options.seed = request.seed
+    options.removesZeros = request.removesZeros
     options.editLimit = request.editLimit
-    options.plan = try plan(for: file, progress)
+    options.plan = try request.planInput.map { (path) throws(Diagnostic) in try PlanInput.read(path, for: file, progress, console)
+    }
     options.progress = { progress.report($0, $1 > 0 ? $1 : nil) }
     if options.plan != nil { timing.add("read plan") }
-    var compilation = Compilation(file.module, options: options)
+    var module = file.module
+    if request.removesZeros || invocation.has(.masks) { _ = try MaskedInput.apply(invocation, to: &module, request.model) }
+    var compilation = Compilation(module, options: options)
     do throws(Diagnostic) {
       try Pipeline.run(Pipeline.compile, on: &compilation) { (pass, compilation, _) throws(Diagnostic) in
         timing.add(pass.name)
@@ -63,7 +68,7 @@ struct CompileVerb {
       throw error.inFile(isPlan ? request.planInput ?? request.model : request.model)
     }
     progress.report("comparing")
-    let outcome = try prove(compilation, file)
+    let outcome = try prove(compilation, file, original: request.removesZeros ? module : nil)
     if outcome != nil { timing.add("check") }
     var written: Int?
     if let output = request.output, !request.isDryRun {
@@ -144,13 +149,7 @@ struct CompileVerb {
         "// after \(pass.name): \(pass.summary)\n" + ModulePrinter.print(compilation.module, options: .names) + "\n")
     }
     guard let solution = compilation.solution, compilation.plan == nil, compilation.scores == nil else { return }
-    if let glob = request.choice.patternsWithoutMatch(in: solution).first {
-      let known = solution.groups.map(\.name) + solution.module.parameters.map { solution.module[$0.value].name }
-      throw Diagnostic(
-        .usage,
-        "the pattern '\(glob.pattern)' matches no group and no tensor\(meant(glob.pattern, among: known) ?? "; 'prunec groups' lists them")"
-      )
-    }
+    try request.checkPatterns(solution)
     guard request.isStrict else { return }
     let coverage = Coverage(solution)
     let count = coverage.givenUp.count
@@ -167,7 +166,7 @@ struct CompileVerb {
   // MARK: Proof
 
   /// Runs original and result side by side; nil where that is not asked for. A result that differs is refused before it is written.
-  private func prove(_ compilation: Compilation, _ file: ModelFile) throws(Diagnostic) -> ProofOutcome? {
+  private func prove(_ compilation: Compilation, _ file: ModelFile, original: Module?) throws(Diagnostic) -> ProofOutcome? {
     guard let solution = compilation.solution, let plan = compilation.plan else { return nil }
     switch request.check {
     case .never: return nil
@@ -178,6 +177,7 @@ struct CompileVerb {
     var run = ProofRun(
       solution: solution, plan: plan, smaller: compilation.module, sources: (source, source),
       threads: try Threads.count(invocation))
+    run.original = original
     run.drop = compilation.depth.flatMap { depth in compilation.remaining.map { (depth, $0) } }
     let outcome =
       if invocation.has(.inputs) {
@@ -198,29 +198,6 @@ struct CompileVerb {
   }
 
   // MARK: Plans
-
-  private func plan(for file: ModelFile, _ progress: ProgressBar) throws(Diagnostic) -> PlanFile? {
-    guard let path = request.planInput else { return nil }
-    do throws(Diagnostic) {
-      let bytes = try MappedFile.open(path).withUnsafeBytes { Data($0) }
-      let plan = try PlanFile(reading: bytes)
-      guard let digest = plan.digest, !digest.isEmpty else { return plan }
-      progress.report("computing the digest of \(request.model)")
-      guard let own = try file.digest() else {
-        console.note("\(path): cannot be checked against \(request.model), which does not say what ONNX file it came from")
-        return plan
-      }
-      if digest.lowercased() != own {
-        throw Diagnostic(
-          .invalid,
-          "the plan was made for another model (sha256 \(digest.prefix(12))…, but \(request.model) has \(own.prefix(12))…); "
-            + "give that model, or make a new plan with --plan")
-      }
-      return plan
-    } catch {
-      throw error.inFile(path)
-    }
-  }
 
   private func checkPlanOutput(_ file: ModelFile) throws(Diagnostic) {
     guard let path = request.planOutput, !request.isDryRun else { return }

@@ -7,12 +7,16 @@ enum Option: CaseIterable, Sendable, Hashable {
   case roundTo, minKeep, uniform, scope, criterion
   case only, ignore, kinds
   case dropBlocks, keepDepth, data, compensate, blocks
+  case removeZeros, masks, scoreBy, pattern, global
   case plan, apply, strict, dryRun
   case inputs, outputs, dimension, seed, threads, profile, maxIterations, versus
   case check, noCheck, tolerance
   case weights, list, table
   case json, quiet, timing, printAfter, stopAfterEdit
   case help, version
+
+  /// Another word for the criterion l1, which pruning without structure uses.
+  static let magnitude = "magnitude"
 
   /// Names, argument and meaning.
   var entry: OptionEntry {
@@ -52,7 +56,8 @@ enum Option: CaseIterable, Sendable, Hashable {
         "who competes: each group by itself (local), all together (global), those of equal structure (isomorphic)")
     case .criterion:
       OptionEntry(
-        "--criterion", [], .choice("NAME", Criterion.allCases.map(\.rawValue)), "what makes an index worth keeping (l2)")
+        "--criterion", [], .choice("NAME", Criterion.allCases.map(\.rawValue) + [Option.magnitude]),
+        "what makes an index worth keeping (l2); magnitude is l1, remain counts the numbers that are not zero")
     case .seed: OptionEntry("--seed", [], .text("N"), "seed of everything random (0)")
     case .only:
       OptionEntry("--only", [], .text("GLOB,.."), isList: true, "prune only groups that match, by their own name or a tensor's")
@@ -83,6 +88,24 @@ enum Option: CaseIterable, Sendable, Hashable {
         "with --data, what is done for layers that lose inputs: nothing (none), their mean goes into the bias (bias), weights are fitted "
           + "anew (ridge), and what goes is what can be made up for best (obs); auto tries them on held-back data (auto)")
     case .blocks: OptionEntry("--blocks", [], .none, "list residual blocks and layers, which compile can drop")
+    case .scoreBy:
+      OptionEntry(
+        "--score-by", [], .text("GLOB,.."), isList: true,
+        "weights that decide what a group's indices are worth (all that carry it), such as '*attn.qkv*'")
+    case .pattern:
+      OptionEntry(
+        "--pattern", [], .text("unstructured|N:M"),
+        "mask single numbers instead of whole indices: the smallest share of each weight, or all but N of every M inputs (2:4)")
+    case .global: OptionEntry("--global", [], .none, "with --pattern unstructured: the smallest of all weights together")
+    case .removeZeros:
+      OptionEntry(
+        "--remove-zeros", [], .none,
+        "remove what adds nothing, and that alone: indices that masks or training set to zero, so that the outputs stay as they are"
+      )
+    case .masks:
+      OptionEntry(
+        "--masks", [], .file("M.safetensors"),
+        "multiply parameters by these masks first: tensors NAME or NAME_mask of zeros and ones, or NAME_orig and NAME_mask")
     case .plan:
       OptionEntry("--plan", [], .file("OUT.json"), "write which indices were kept, and how every tensor is made of them")
     case .apply: OptionEntry("--apply", [], .file("IN.json"), "carry out a plan instead of choosing")
@@ -131,8 +154,11 @@ enum Option: CaseIterable, Sendable, Hashable {
       return OptionEntry(
         "--dim", [], .text("NAME=N"), isList: true, "length of a symbolic extent, for inputs made up (some are tried)")
     }
+    if self == .output, verb == .masks {
+      return OptionEntry("--output", ["-o"], .file("M.safetensors"), "where the masks go, one tensor of f32 for each parameter")
+    }
     if self == .seed, verb == .trace { return OptionEntry("--seed", [], .text("N"), "seed of random weights (0)") }
-    if self == .seed, verb != .compile {
+    if self == .seed, verb != .compile, verb != .masks {
       return OptionEntry("--seed", [], .text("N"), "seed of inputs made up, and of what the model draws at random (0)")
     }
     return entry
@@ -141,9 +167,9 @@ enum Option: CaseIterable, Sendable, Hashable {
   /// Verbs that take the option.
   var verbs: [Verb] {
     switch self {
-    case .output: [.compile, .dot, .convert, .trace]
+    case .output: [.compile, .masks, .dot, .convert, .trace]
     case .weights, .list: [.trace]
-    case .seed: [.compile, .run, .bench, .verify, .trace]
+    case .seed: [.compile, .masks, .run, .bench, .verify, .trace]
     case .plan: [.compile, .verify]
     case .inputs, .threads: [.compile, .run, .bench, .verify]
     case .dimension: [.run, .bench, .verify]
@@ -153,14 +179,18 @@ enum Option: CaseIterable, Sendable, Hashable {
     case .outputs, .profile: [.run]
     case .versus: [.bench]
     case .table: [.bench]
-    case .ratio, .maxRatio, .keepParams, .keepFlops, .keepLatency, .keepMemory, .roundTo, .minKeep, .uniform, .scope, .criterion, .only, .ignore, .kinds,
-      .apply, .strict, .dryRun, .stopAfterEdit, .dropBlocks, .keepDepth, .compensate:
-      [.compile]
+    case .ratio, .maxRatio, .keepParams, .keepFlops, .roundTo, .minKeep, .uniform, .scope, .criterion, .only, .ignore, .kinds,
+      .apply, .scoreBy:
+      [.compile, .masks]
+    case .keepLatency, .keepMemory, .strict, .dryRun, .stopAfterEdit, .dropBlocks, .keepDepth, .compensate, .removeZeros: [.compile]
     case .data: [.compile, .groups]
+    case .masks: [.compile, .stats, .masks]
+    case .pattern, .global: [.masks]
     case .blocks: [.groups]
     case .printAfter: [.compile, .run]
-    case .json: [.compile, .groups, .explain, .verifyDimensions, .bench, .verify]
-    case .quiet: [.compile, .groups, .explain, .dot, .print, .verifyDimensions, .run, .bench, .verify, .convert, .trace]
+    case .json: [.compile, .groups, .stats, .masks, .explain, .verifyDimensions, .bench, .verify]
+    case .quiet:
+      [.compile, .groups, .stats, .masks, .explain, .dot, .print, .verifyDimensions, .run, .bench, .verify, .convert, .trace]
     case .timing: [.compile]
     case .help: Verb.allCases
     case .version: []
@@ -170,11 +200,13 @@ enum Option: CaseIterable, Sendable, Hashable {
   /// Under which heading a verb's help shows it.
   func section(for verb: Verb) -> OptionSection {
     switch self {
-    case .plan where verb == .verify, .seed where verb != .compile: .running
+    case .plan where verb == .verify, .seed where verb != .compile && verb != .masks: .running
     case .ratio, .maxRatio, .keepParams, .keepFlops, .keepLatency, .keepMemory, .roundTo, .minKeep, .uniform, .keepDepth: .howMuch
     case .data where verb == .groups, .blocks: .report
-    case .scope, .criterion, .seed, .only, .ignore, .kinds, .dropBlocks, .data, .compensate: .what
-    case .output, .plan, .apply, .strict, .dryRun, .weights: .files
+    case .scope, .criterion, .seed, .only, .ignore, .kinds, .dropBlocks, .data, .compensate, .removeZeros, .scoreBy, .pattern,
+      .global:
+      .what
+    case .output, .plan, .apply, .strict, .dryRun, .weights, .masks: .files
     case .inputs, .outputs, .dimension, .threads, .profile, .maxIterations, .versus, .check, .noCheck, .tolerance: .running
     case .json, .quiet, .timing, .list, .table, .printAfter, .stopAfterEdit, .help, .version: .report
     }

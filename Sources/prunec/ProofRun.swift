@@ -30,6 +30,8 @@ struct ProofRun {
   var tolerance = Proof.defaultTolerance
   /// Blocks that were dropped before the solution was found, and the module without them.
   var drop: (depth: Depth, remaining: Module)?
+  /// The original as it was, where the smaller model must compute the same.
+  var original: Module?
 
   /// Compares on inputs that are given.
   func outcome(on inputs: [RuntimeValue]) -> ProofOutcome {
@@ -44,6 +46,10 @@ struct ProofRun {
       first = try Proof.run(
         depth: drop.depth, dropped: drop.remaining, source: sources.original, inputs: inputs, threads: threads,
         tolerance: tolerance)
+    }
+    if let original {
+      first = try Proof.run(
+        original: original, same: smaller, sources: sources, inputs: inputs, threads: threads, tolerance: tolerance)
     }
     if let first, !first.isProved { return first }
     let second = try Proof.run(
@@ -66,9 +72,12 @@ struct ProofRun {
 }
 
 extension Proof {
-  /// One line for a report; `bypassing`: blocks were dropped.
-  func line(bypassing: Bool) -> String {
+  /// One line for a report; `bypassing`: blocks were dropped; `unchanged`: the original itself computes the same.
+  func line(bypassing: Bool, unchanged: Bool = false) -> String {
     let figure = String(format: "%.1e", worst)
+    if unchanged {
+      return "Proved: the outputs are the original's (largest difference \(figure), \(compared) values compared)."
+    }
     let original = bypassing ? "the original, dropped blocks bypassed and run" : "the original, run"
     return
       "Proved: \(original) on the kept indices only, gives the same outputs (largest difference \(figure), \(compared) values compared)."

@@ -1,6 +1,6 @@
 /// What the command can do. The first argument says which; `compile` may be left out.
 enum Verb: String, CaseIterable, Sendable {
-  case compile, groups, explain, dot, print
+  case compile, groups, stats, masks, explain, dot, print
   case verifyDimensions = "verify-dimensions"
   case run, bench, verify, convert, trace, completions, help
 
@@ -9,6 +9,8 @@ enum Verb: String, CaseIterable, Sendable {
     switch self {
     case .compile: "make a smaller model"
     case .groups: "list every group of indices that can be pruned, and what cannot be, with the reason"
+    case .stats: "say which numbers are zero: by tensor, and which channels, heads or units a mask really emptied"
+    case .masks: "write what would go as masks of zeros and ones, for a training loop that prunes bit by bit"
     case .explain: "say how a tensor's axes are made, what they are tied to and why they stay"
     case .dot: "draw the graph for Graphviz, coloured by group"
     case .print: "show the model as text"
@@ -26,7 +28,7 @@ enum Verb: String, CaseIterable, Sendable {
   /// The arguments that are no options.
   var operands: [Operand] {
     switch self {
-    case .compile, .groups, .dot, .print, .verifyDimensions, .run, .bench, .convert: [.model]
+    case .compile, .groups, .stats, .masks, .dot, .print, .verifyDimensions, .run, .bench, .convert: [.model]
     case .verify: [.model, .smaller]
     case .explain: [.model, .tensor]
     case .trace: [.traced]
@@ -40,6 +42,8 @@ enum Verb: String, CaseIterable, Sendable {
     switch self {
     case .compile: "[compile] MODEL -o SMALLER [options]"
     case .groups: "groups MODEL [--json]"
+    case .stats: "stats MODEL [--masks M.safetensors] [--json]"
+    case .masks: "masks MODEL -o M.safetensors [--ratio 0.5] [options]"
     case .explain: "explain MODEL TENSOR[:AXIS] [--json]"
     case .dot: "dot MODEL [-o FILE.dot]"
     case .print: "print MODEL"
@@ -69,6 +73,20 @@ enum Verb: String, CaseIterable, Sendable {
       A group is a set of indices that go or stay together wherever they occur: the channels of a residual stream, the heads of
       an attention. Each line names a group, its kind, how many indices it has, and the axes of parameters that carry it.
       Below stands what is frozen, by which node, and how many parameters that concerns.
+      """
+    case .stats:
+      """
+      Counts the zeros of every parameter, and says for each group of indices (channels, heads, hidden units) which of them are zero
+      throughout: only these can be removed to any gain, scattered zeros cost as much as other numbers. Masks of PyTorch's pruning
+      (X_orig with X_mask) are multiplied out first.
+      """
+    case .masks:
+      """
+      Chooses as compile does, by the same options, but removes nothing: M.safetensors holds, for every parameter that would lose something,
+      a tensor of the same name and shape (f32) with 1 for what stays and 0 for what goes. A head, channel or hidden unit is masked as a
+      whole, in every weight, bias and norm that carries it. --pattern masks single numbers instead, which no tool can shrink away.
+      In PyTorch: masks = safetensors.torch.load_file("M.safetensors"), and after every step of the optimiser
+      for name, p in model.named_parameters(): p.data.mul_(masks.get(name, 1)).
       """
     case .explain:
       """
@@ -137,6 +155,13 @@ enum Verb: String, CaseIterable, Sendable {
         "removes 30 % of the channels of every group but those of conv1, and prints what that did to size and cost"
       )
     case .groups: ("prunec groups vit.onnx", "lists heads, hidden units and widths of vit.onnx, and what is frozen")
+    case .stats:
+      ("prunec stats lenet.onnx", "says how many numbers of each layer are zero, and whether any channel is empty")
+    case .masks:
+      (
+        "prunec masks vit.onnx -o heads.safetensors --kinds heads --ratio 0.5",
+        "masks half of the heads of every attention of vit.onnx, and shrinks nothing"
+      )
     case .explain:
       (
         "prunec explain vit.onnx blocks.0.attn.qkv.weight:0",

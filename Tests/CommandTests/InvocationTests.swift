@@ -98,7 +98,7 @@ struct InvocationTests {
     #expect(refusal("explain", "m.onnx") == "TENSOR[:AXIS] is missing: prunec explain MODEL TENSOR[:AXIS] [--json]")
     #expect(refusal("print", "a.onnx", "b.onnx") == "'b.onnx' is one argument too many: prunec print MODEL")
     #expect(refusal("--quiet", "print", "a.onnx") == "the verb comes first: prunec print MODEL")
-    #expect(refusal("groups", "m.onnx", "--ratio", "0.5") == "--ratio is no option of 'groups', only of 'compile'")
+    #expect(refusal("groups", "m.onnx", "--ratio", "0.5") == "--ratio is no option of 'groups', only of 'compile', 'masks'")
     #expect(refusal("m.onnx", "-o") == "-o needs a value: -o FILE")
     #expect(refusal("m.onnx", "-o", "--json") == "-o needs a value: -o FILE")
     #expect(refusal("m.onnx", "--json=yes") == "--json takes no value, but is given 'yes'")
@@ -155,7 +155,7 @@ struct InvocationTests {
       (["--min-keep", "x"], "--min-keep x: a whole number of at least 1 is expected"),
       (["--seed", "-1"], "--seed -1: a whole number from 0 to 18446744073709551615 is expected"),
       (["--scope", "globl"], "--scope globl: no such choice; did you mean 'global'?"),
-      (["--criterion", "magnitude"], "--criterion magnitude: no such choice; it is one of l1, l2, random"),
+      (["--criterion", "biggest"], "--criterion biggest: no such choice; it is one of l1, l2, remain, random, magnitude"),
       (["--kinds", "heads,haeds"], "--kinds haeds: no such choice; did you mean 'heads'?"),
       (["--only", "a,,b"], "--only has an empty entry; write entries with single commas between"),
       (["--print-after", "solv"], "--print-after solv: no such pass; did you mean 'solve'?"),

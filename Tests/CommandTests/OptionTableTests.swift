@@ -98,7 +98,7 @@ struct OptionTableTests {
     }
     #expect(try completed(["prunec", "gro"]) == ["groups"])
     #expect(try completed(["prunec", "groups", "m.onnx", "--"]) == ["--blocks", "--data", "--json", "--quiet", "--help"])
-    #expect(try completed(["prunec", "m.onnx", "--sc"]) == ["--scope"])
+    #expect(try completed(["prunec", "m.onnx", "--sc"]) == ["--scope", "--score-by"])
     #expect(try completed(["prunec", "m.onnx", "--scope", "g"]) == ["global"])
     #expect(try completed(["prunec", "completions", ""]) == ["bash", "zsh", "fish"])
     #expect(try completed(["prunec", "m.onnx", "--ratio", ""]).isEmpty)

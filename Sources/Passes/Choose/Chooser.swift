@@ -57,6 +57,13 @@ public struct ChoiceOptions: Sendable {
 
   /// The defaults: half of every group that is pruned by default, each by itself.
   public init() {}
+
+  /// The same, of groups of all kinds unless some are named.
+  var ofAllKinds: ChoiceOptions {
+    var options = self
+    options.kinds = kinds ?? Set(GroupKind.allCases)
+    return options
+  }
 }
 
 /// Which indices every group keeps.

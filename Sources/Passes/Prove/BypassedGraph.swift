@@ -47,6 +47,21 @@ extension Proof {
     return try sides.compare(changedParameters(original, dropped)) { _, want in want }
   }
 
+  /// Runs a model beside another that should give the same outputs, whatever happens inside.
+  ///
+  /// Throws where one of them cannot be executed.
+  public static func run(
+    original: Module, same other: Module, sources: (original: NamedModel?, smaller: NamedModel?), inputs: [RuntimeValue],
+    threads: Int,
+    tolerance: Double = defaultTolerance
+  ) throws(Diagnostic) -> Proof {
+    let sides = Sides(
+      left: try Stepper(original, source: sources.original, inputs: inputs, threads: threads),
+      right: try Stepper(other, source: sources.smaller, inputs: inputs, threads: threads),
+      outputs: original.outputs.map { original[$0].name }, inputs: inputs, tolerance: tolerance)
+    return try sides.compare([]) { _, _ in nil }
+  }
+
   /// Both as one: what this proof compared, and what another one did with the next step of the same compile. Errors of outputs add up.
   public func followed(by next: Proof) -> Proof {
     let earlier = Dictionary(outputs.map { ($0.name, $0.error) }, uniquingKeysWith: { first, _ in first })

@@ -6,6 +6,8 @@ public enum Criterion: String, Sendable, CaseIterable, Codable {
   case l1
   /// Euclidean norm of the index's slice: √Σw².
   case l2
+  /// Count of numbers in the index's slice that are not zero: what a mask left.
+  case remain
   /// Drawn at random, from a seed.
   case random
 }
@@ -42,7 +44,10 @@ public struct Scores: Sendable {
         if let known = sums[place] {
           figures = known
         } else {
-          figures = AxisSums.sums(of: content, axis: occurrence.axis, squared: criterion == .l2)
+          figures =
+            criterion == .remain
+            ? AxisSums.counts(of: content, axis: occurrence.axis)
+            : AxisSums.sums(of: content, axis: occurrence.axis, squared: criterion == .l2)
           sums[place] = figures
         }
         let layout = solution.axes[occurrence.value.index][occurrence.axis]

@@ -44,6 +44,12 @@ public struct Group: Sendable, Hashable {
   /// Where parameters carry it: every (parameter, axis).
   public let occurrences: [Occurrence]
 
+  /// The same group with other occurrences counted as weights.
+  func weighing(_ isWeight: (Occurrence) -> Bool) -> Group {
+    let places = occurrences.map { Occurrence(value: $0.value, axis: $0.axis, isWeight: isWeight($0)) }
+    return Group(leaf: leaf, name: name, kind: kind, extent: extent, least: least, isDefault: isDefault, occurrences: places)
+  }
+
   /// An axis of a parameter that carries a group.
   public struct Occurrence: Sendable, Hashable {
     /// The parameter.
@@ -66,7 +72,7 @@ public struct Solution: Sendable {
   /// Layouts of every value's axes, resolved; empty for a value of unknown rank.
   public let axes: [[Layout]]
   /// Groups that parameters carry, in order of first occurrence.
-  public let groups: [Group]
+  public private(set) var groups: [Group]
   /// What the numbers of integer values range over, resolved.
   public let codomains: [Layout?]
   private let groupOfLeaf: [Int32: Int]
@@ -98,6 +104,20 @@ public struct Solution: Sendable {
   func with(module: Module) -> Solution {
     var result = self
     result.module = module
+    return result
+  }
+
+  /// The same, where only weights that match count as weights: they decide scores. A group of which no weight matches stays as it is.
+  func judged(by globs: [Glob]) -> Solution {
+    if globs.isEmpty { return self }
+    let names = LayerNames(module).names
+    func matches(_ value: ValueID) -> Bool {
+      globs.contains { glob in glob.matches(module[value].name) || names[value].map(glob.matches) ?? false }
+    }
+    var result = self
+    for index in groups.indices where groups[index].occurrences.contains(where: { $0.isWeight && matches($0.value) }) {
+      result.groups[index] = groups[index].weighing { $0.isWeight && matches($0.value) }
+    }
     return result
   }
 
