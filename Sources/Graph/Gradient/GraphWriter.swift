@@ -58,7 +58,7 @@ public final class GraphWriter {
   }
 
   /// What is known of a value's numbers.
-  func known(_ value: ValueID) -> KnownValue? {
+  package func known(_ value: ValueID) -> KnownValue? {
     numbers[value.index] ?? contents[value].flatMap { $0.elementCount <= KnownValue.limit ? KnownValue($0) : nil }
   }
 
@@ -113,7 +113,7 @@ public final class GraphWriter {
   }
 
   /// Adds a node; exactly as many terms come back as results are asked for.
-  func nodes(_ operation: Operator, _ operands: [Term?], _ attributes: [Attributes.Entry] = [], results: Int) -> [Term] {
+  package func nodes(_ operation: Operator, _ operands: [Term?], _ attributes: [Attributes.Entry] = [], results: Int) -> [Term] {
     let inputs = operands.map { $0?.value }
     let first = module.values.count
     let outputs = (0..<results).map { _ in add(operation.textName, .unranked(.unknown)) }
@@ -141,7 +141,7 @@ public final class GraphWriter {
   }
 
   /// Adds a node with one result.
-  func node(_ operation: Operator, _ operands: [Term?], _ attributes: [Attributes.Entry] = []) -> Term {
+  package func node(_ operation: Operator, _ operands: [Term?], _ attributes: [Attributes.Entry] = []) -> Term {
     nodes(operation, operands, attributes, results: 1)[0]
   }
 
@@ -168,7 +168,7 @@ public final class GraphWriter {
   // MARK: - Constants and lengths
 
   /// A tensor of stored numbers.
-  func constant(_ tensor: Tensor) -> Term {
+  package func constant(_ tensor: Tensor) -> Term {
     let value = add("constant", tensor.type)
     let content = TensorContent(tensor.data, element: tensor.element, shape: tensor.shape)
     module.parameters.append(Parameter(value: value, content: content))
@@ -185,19 +185,19 @@ public final class GraphWriter {
   }
 
   /// One number without an axis.
-  func scalar(_ number: Double, _ element: ElementType) -> Term {
+  package func scalar(_ number: Double, _ element: ElementType) -> Term {
     once(.real(number, element)) {
       constant(element.isFloat ? Tensor(reals: [number], element, []) : Tensor(wholes: [Int(number)], element, []))
     }
   }
 
   /// A list of whole numbers.
-  func list(_ numbers: [Int]) -> Term {
+  package func list(_ numbers: [Int]) -> Term {
     once(.list(numbers)) { constant(Tensor(wholes: numbers, .i64, [numbers.count])) }
   }
 
   /// Lengths as a list; what is symbolic is read off a tensor that has such an axis.
-  func list(_ extents: [Extent]) -> Term {
+  package func list(_ extents: [Extent]) -> Term {
     let numbers = extents.compactMap(\.constant)
     if numbers.count == extents.count { return list(numbers) }
     let parts = extents.map { length($0) }
@@ -205,7 +205,7 @@ public final class GraphWriter {
   }
 
   /// One length as a list of one number.
-  func length(_ extent: Extent) -> Term {
+  package func length(_ extent: Extent) -> Term {
     if let number = extent.constant { return list([number]) }
     guard let (value, axis) = lengths[extent] else {
       if failure == nil {
@@ -224,7 +224,7 @@ public final class GraphWriter {
   }
 
   /// The shape of a value as a list.
-  func shape(_ value: ValueID) -> Term {
+  package func shape(_ value: ValueID) -> Term {
     if let numbers = module[value].type.staticShape { return list(numbers) }
     return once(.shape(value)) { node(.generation(.shape), [Term(self, value)]) }
   }
