@@ -36,7 +36,12 @@ struct CompileVerb {
       progress.report("reading \(path)")
       let data = try CalibrationFile.read(path, file)
       if options.depth.kept != nil { options.depth.data = data.whole }
-      if options.depth.kept == nil || options.choice.budget != .ratio(0) {
+      if request.criterion.needsGradients {
+        var gradients = GradientStatistics.Source(data: data)
+        (gradients.loss, gradients.output, gradients.seed) = (request.loss, request.lossOutput, request.seed)
+        (gradients.threads, gradients.source) = (options.depth.threads, options.depth.source)
+        options.gradients = gradients
+      } else if options.depth.kept == nil || options.choice.budget != .ratio(0) {
         var compensation = CompensationOptions(data: data)
         compensation.mode = request.compensation ?? .auto
         compensation.threads = options.depth.threads
@@ -46,6 +51,7 @@ struct CompileVerb {
     }
     options.measurement = try measurement(file, options.compensation?.data, threads: options.depth.threads, progress)
     options.criterion = request.criterion
+    (options.aggregation, options.normalisation) = (request.aggregation, request.normalisation)
     options.seed = request.seed
     options.editLimit = request.editLimit
     options.plan = try plan(for: file, progress)

@@ -4,7 +4,7 @@ import Runtime
 /// Every option of the command: this table drives parsing, help and completions.
 enum Option: CaseIterable, Sendable, Hashable {
   case output, ratio, maxRatio, keepParams, keepFlops, keepLatency, keepMemory
-  case roundTo, minKeep, uniform, scope, criterion
+  case roundTo, minKeep, uniform, scope, criterion, aggregate, normalise, loss, of
   case only, ignore, kinds
   case dropBlocks, keepDepth, data, compensate, blocks
   case plan, apply, strict, dryRun
@@ -35,9 +35,11 @@ enum Option: CaseIterable, Sendable, Hashable {
           + "random ones")
     case .keepMemory:
       OptionEntry(
-        "--keep-memory", [], .text("S"), "keep this share of the memory that a run takes: weights, and what lies between the layers")
+        "--keep-memory", [], .text("S"),
+        "keep this share of the memory that a run takes: weights, and what lies between the layers")
     case .table:
-      OptionEntry("--table", [], .none, "measure how long products of matrices take here, as --keep-latency wants to know, and show it")
+      OptionEntry(
+        "--table", [], .none, "measure how long products of matrices take here, as --keep-latency wants to know, and show it")
     case .roundTo:
       OptionEntry(
         "--round-to", [], .text("N"),
@@ -53,6 +55,19 @@ enum Option: CaseIterable, Sendable, Hashable {
     case .criterion:
       OptionEntry(
         "--criterion", [], .choice("NAME", Criterion.allCases.map(\.rawValue)), "what makes an index worth keeping (l2)")
+    case .aggregate:
+      OptionEntry(
+        "--aggregate", [], .choice("HOW", ScoreAggregation.allCases.map(\.rawValue)),
+        "how the figures that an index has in several weights become one (mean)")
+    case .normalise:
+      OptionEntry(
+        "--normalise", ["--normalize"], .choice("HOW", ScoreNormalisation.allCases.map(\.rawValue)),
+        "how the figures of a group are made comparable with those of others (mean)")
+    case .loss:
+      OptionEntry(
+        "--loss", [], .choice("LOSS", Loss.names.map(\.name)),
+        "what criteria of gradients differentiate (cross-entropy with labels, next-token for language models, else sum-squares)")
+    case .of: OptionEntry("--of", [], .text("OUTPUT"), "the output that the loss is of (the first real one)")
     case .seed: OptionEntry("--seed", [], .text("N"), "seed of everything random (0)")
     case .only:
       OptionEntry("--only", [], .text("GLOB,.."), isList: true, "prune only groups that match, by their own name or a tensor's")
@@ -131,6 +146,15 @@ enum Option: CaseIterable, Sendable, Hashable {
       return OptionEntry(
         "--dim", [], .text("NAME=N"), isList: true, "length of a symbolic extent, for inputs made up (some are tried)")
     }
+    if self == .loss, verb == .differentiate {
+      return OptionEntry("--loss", [], .choice("LOSS", Loss.names.map(\.name)), "what is differentiated")
+    }
+    if self == .only, verb == .differentiate {
+      return OptionEntry("--only", [], .text("GLOB,.."), isList: true, "differentiate by the parameters that match (all)")
+    }
+    if self == .dimension, verb == .differentiate {
+      return OptionEntry("--dim", [], .text("NAME=N"), isList: true, "fix a symbolic extent of the inputs")
+    }
     if self == .seed, verb == .trace { return OptionEntry("--seed", [], .text("N"), "seed of random weights (0)") }
     if self == .seed, verb != .compile {
       return OptionEntry("--seed", [], .text("N"), "seed of inputs made up, and of what the model draws at random (0)")
@@ -141,26 +165,33 @@ enum Option: CaseIterable, Sendable, Hashable {
   /// Verbs that take the option.
   var verbs: [Verb] {
     switch self {
-    case .output: [.compile, .dot, .convert, .trace]
+    case .output: [.compile, .dot, .differentiate, .convert, .trace]
     case .weights, .list: [.trace]
     case .seed: [.compile, .run, .bench, .verify, .trace]
     case .plan: [.compile, .verify]
     case .inputs, .threads: [.compile, .run, .bench, .verify]
-    case .dimension: [.run, .bench, .verify]
+    case .dimension: [.run, .bench, .verify, .differentiate]
+    case .only: [.compile, .differentiate]
+    case .loss, .of: [.compile, .differentiate]
     case .maxIterations: [.run, .bench]
     case .check, .noCheck: [.compile]
     case .tolerance: [.verify]
     case .outputs, .profile: [.run]
     case .versus: [.bench]
     case .table: [.bench]
-    case .ratio, .maxRatio, .keepParams, .keepFlops, .keepLatency, .keepMemory, .roundTo, .minKeep, .uniform, .scope, .criterion, .only, .ignore, .kinds,
+    case .ratio, .maxRatio, .keepParams, .keepFlops, .keepLatency, .keepMemory, .roundTo, .minKeep, .uniform, .scope, .criterion,
+      .aggregate, .normalise, .ignore, .kinds,
       .apply, .strict, .dryRun, .stopAfterEdit, .dropBlocks, .keepDepth, .compensate:
       [.compile]
     case .data: [.compile, .groups]
     case .blocks: [.groups]
     case .printAfter: [.compile, .run]
     case .json: [.compile, .groups, .explain, .verifyDimensions, .bench, .verify]
-    case .quiet: [.compile, .groups, .explain, .dot, .print, .verifyDimensions, .run, .bench, .verify, .convert, .trace]
+    case .quiet:
+      [
+        .compile, .groups, .explain, .dot, .print, .verifyDimensions, .run, .bench, .verify, .differentiate, .convert,
+        .trace,
+      ]
     case .timing: [.compile]
     case .help: Verb.allCases
     case .version: []
@@ -173,7 +204,8 @@ enum Option: CaseIterable, Sendable, Hashable {
     case .plan where verb == .verify, .seed where verb != .compile: .running
     case .ratio, .maxRatio, .keepParams, .keepFlops, .keepLatency, .keepMemory, .roundTo, .minKeep, .uniform, .keepDepth: .howMuch
     case .data where verb == .groups, .blocks: .report
-    case .scope, .criterion, .seed, .only, .ignore, .kinds, .dropBlocks, .data, .compensate: .what
+    case .scope, .criterion, .aggregate, .normalise, .loss, .of, .seed, .only, .ignore, .kinds, .dropBlocks, .data, .compensate:
+      .what
     case .output, .plan, .apply, .strict, .dryRun, .weights: .files
     case .inputs, .outputs, .dimension, .threads, .profile, .maxIterations, .versus, .check, .noCheck, .tolerance: .running
     case .json, .quiet, .timing, .list, .table, .printAfter, .stopAfterEdit, .help, .version: .report

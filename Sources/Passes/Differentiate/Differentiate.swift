@@ -26,8 +26,7 @@ public enum Differentiate {
     try check(module, loss, targets)
     var module = module
     module.outputs = kept
-    let depends = dependents(module, of: targets)
-    let written = try writtenOut(module, towards: loss, where: depends)
+    let written = try writtenOut(module, towards: loss, from: targets)
     let writer = try GraphWriter(written)
     let gradients = try sweep(written, writer, from: loss, by: targets)
     for target in targets {
@@ -75,8 +74,8 @@ public enum Differentiate {
   // MARK: - Writing out
 
   /// The module with every composite operator between the targets and the loss replaced by simpler ones, until none is left.
-  private static func writtenOut(_ module: Module, towards loss: ValueID, where depends: [Bool]) throws(Diagnostic) -> Module {
-    var (module, depends) = (module, depends)
+  static func writtenOut(_ module: Module, towards loss: ValueID, from targets: [ValueID]) throws(Diagnostic) -> Module {
+    var (module, depends) = (module, dependents(module, of: targets))
     while let next = try writtenOutOnce(module, towards: loss, where: &depends) { module = next }
     return module
   }
