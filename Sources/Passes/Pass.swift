@@ -147,7 +147,8 @@ public enum Pipeline {
       guard let source = options.gradients else {
         let others = Criterion.allCases.filter { !$0.needsGradients }.map(\.rawValue).joined(separator: ", ")
         throw Diagnostic(
-          .usage, "--criterion \(options.criterion.rawValue) goes by gradients, so it needs --data; without data there are \(others)")
+          .usage,
+          "--criterion \(options.criterion.rawValue) goes by gradients, so it needs --data; without data there are \(others)")
       }
       statistics = try GradientStatistics(solution, criterion: options.criterion, groups: Set(candidates), source: source) {
         options.progress("gradients", $0)

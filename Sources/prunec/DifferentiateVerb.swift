@@ -77,7 +77,8 @@ struct DifferentiateVerb {
     let found = module.trainable.filter { value in globs.isEmpty || globs.contains { $0.matches(module[value].name) } }
     guard !found.isEmpty else {
       throw Diagnostic(
-        .usage, globs.isEmpty ? "the model has no stored real parameters to differentiate by" : "--only matches no real parameter")
+        .usage, globs.isEmpty ? "the model has no stored real parameters to differentiate by" : "--only matches no real parameter"
+      )
     }
     return found
   }

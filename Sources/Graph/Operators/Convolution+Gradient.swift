@@ -19,44 +19,46 @@ extension Convolution {
     }
   }
 
-  /// y = x ∗ w: x is found again by the transposed convolution of ẏ with w, and ẇ is the convolution of x with ẏ, batch and channels
-  /// exchanged.
+  /// y = x ∗ w: every number of x gets back what the windows over it gave, every weight what it saw at all positions.
   private static func forward(_ context: inout GradientContext) throws(Diagnostic) {
     let (x, w, g) = (try context.input(0), try context.input(1), try context.gradient())
-    let window = try Window(context, data: x, weight: w, positions: g)
-    context.give(0, context.isWanted(0) ? window.transposed(g, w, like: x) : g)
-    context.give(1, context.isWanted(1) ? window.weight(data: x, gradient: g, like: w) : g)
+    let window = try ConvolutionWindow(context, data: x, weight: w, positions: g)
+    if context.isWanted(0) { context.give(0, window.spread(g, w, like: x)) }
+    if context.isWanted(1) { context.give(1, window.weight(data: x, positions: g, like: w)) }
     context.give(2, g.sum([0] + Array(2..<g.rank), keep: false))
   }
 
-  /// The transposed convolution is the gradient of a convolution, so its gradient is that convolution.
+  /// The transposed convolution is what a convolution does with gradients, so its own gradient is that convolution.
   private static func backward(_ context: inout GradientContext) throws(Diagnostic) {
     let (x, w, g) = (try context.input(0), try context.input(1), try context.gradient())
-    let window = try Window(context, data: g, weight: w, positions: x)
-    context.give(0, context.isWanted(0) ? window.forward(g, w, like: x) : x)
-    context.give(1, context.isWanted(1) ? window.weight(data: g, gradient: x, like: w) : x)
+    let window = try ConvolutionWindow(context, data: g, weight: w, positions: x)
+    if context.isWanted(0) { context.give(0, window.slid(g, w, like: x)) }
+    if context.isWanted(1) { context.give(1, window.weight(data: g, positions: x, like: w)) }
     context.give(2, g.sum([0] + Array(2..<g.rank), keep: false))
   }
 }
 
-/// A window that slides over data and stands at positions, its pads settled.
-private struct Window {
+/// A window that slides over data and stands at positions, its pads settled. All of it is made of pads, cuts, products and convolutions, for
+/// which there are kernels.
+private struct ConvolutionWindow {
   let group: Int
   let strides: [Int]
   let dilations: [Int]
   let before: [Int]
   let after: [Int]
-  let rank: Int
+  let kernel: [Int]
 
   /// `data` is what the window slides over, `positions` has a number for each place where it stands.
   init(_ context: GradientContext, data: Term, weight: Term, positions: Term) throws(Diagnostic) {
-    let kernel = Array(weight.shape.dropFirst(2))
-    let window = try context.inference().window(kernel: kernel)
+    let window = try context.inference().window(kernel: Array(weight.shape.dropFirst(2)))
+    kernel = window.kernel.compactMap(\.constant)
+    guard kernel.count == window.rank, data.shape[1].isConstant, positions.shape[1].isConstant else {
+      throw context.failure("its window or its channels are of unknown extent; fix the shapes of the inputs with --dim")
+    }
     var (before, after) = (window.before, window.after)
     let stated = context.attributes.ints(.outputShape) ?? []
     if window.padding == .sameUpper || window.padding == .sameLower || !stated.isEmpty {
-      let added = context.attributes.ints(.outputPadding) ?? Array(repeating: 0, count: window.rank)
-      // A transposed convolution puts the odd pad where a convolution does not, but for `SAME_UPPER`.
+      let added = context.attributes.ints(.outputPadding) ?? []
       let isTransposed = context.node.operation == .convolution(.convTranspose)
       for axis in 0..<window.rank {
         let span = (positions.shape[axis + 2] - 1) * Extent(window.strides[axis]) + window.reach(axis)
@@ -64,78 +66,103 @@ private struct Window {
         guard let total = (span + Extent(extra) - data.shape[axis + 2]).constant.map({ max(0, $0) }) else {
           throw context.failure("its pads depend on lengths that are not known; fix the shapes of the inputs with --dim")
         }
-        let isUpper = window.padding == .sameUpper
-        before[axis] = isUpper || (!isTransposed && window.padding != .sameLower) ? total / 2 : total - total / 2
+        // The odd pad is at the end for `SAME_UPPER`, else at the beginning.
+        before[axis] = window.padding == .sameUpper ? total / 2 : total - total / 2
         after[axis] = total - before[axis]
       }
     }
     group = context.attributes.int(.group) ?? 1
-    (strides, dilations, rank) = (window.strides, window.dilations, window.rank)
+    (strides, dilations) = (window.strides, window.dilations)
     (self.before, self.after) = (before, after)
   }
 
-  private func entries(strides: [Int], dilations: [Int], pads: [Int]?, group: Int) -> [Attributes.Entry] {
-    [.init(.dilations, .ints(dilations)), .init(.group, .int(group)), .init(.strides, .ints(strides))]
-      + (pads.map { [.init(.pads, .ints($0))] } ?? [])
+  private func convolution(_ data: Term, _ weight: Term, strides: [Int], pads: [Int]) -> Term {
+    data.writer.node(
+      .convolution(.conv), [data, weight],
+      [
+        .init(.dilations, .ints(dilations)), .init(.group, .int(group)), .init(.pads, .ints(pads)),
+        .init(.strides, .ints(strides)),
+      ])
   }
 
   /// The convolution of `data` with `weight`, cut to the spatial extents of `target`.
-  func forward(_ data: Term, _ weight: Term, like target: Term) -> Term {
-    let made = data.writer.node(
-      .convolution(.conv), [data, weight], entries(strides: strides, dilations: dilations, pads: before + after, group: group))
-    return made.cut(like: target)
+  func slid(_ data: Term, _ weight: Term, like target: Term) -> Term {
+    convolution(data, weight, strides: strides, pads: before + after).cut(like: target)
   }
 
-  /// Every position's number times the window, added up where the window stood: in the spatial extents of `target`.
-  func transposed(_ positions: Term, _ weight: Term, like target: Term) -> Term {
-    var added: [Int] = []
-    for axis in 0..<rank {
-      let reach = (weight.shape[axis + 2] - 1) * Extent(dilations[axis]) + 1
-      let made = (positions.shape[axis + 2] - 1) * Extent(strides[axis]) + reach - Extent(before[axis] + after[axis])
-      // The last numbers may be under no window; what is left over at the end is less than a stride.
-      guard let missing = (target.shape[axis + 2] - made).constant, missing >= 0 else {
-        return transposedByShape(positions, weight, like: target)
+  /// Every position's number times the window, added up where the window stood: a convolution with the window turned round, over the
+  /// positions with zeros between them where the strides were. `target` has the extents of the data.
+  func spread(_ positions: Term, _ weight: Term, like target: Term) -> Term {
+    var apart = positions
+    for axis in kernel.indices where strides[axis] > 1 {
+      // [T] → [T, 1] → [T, s] → [T·s], without the last zeros.
+      let none = Array(repeating: 0, count: apart.rank + 1)
+      var added = none
+      added[axis + 3] = strides[axis] - 1
+      var wide = apart.shape
+      wide[axis + 2] = -1
+      apart = apart.unsqueezed([axis + 3]).padded(none, added).reshaped(wide)
+        .sliced(axis: axis + 2, from: 0, to: 1 - strides[axis])
+    }
+    // [G·O, I, …] → [G·I, O, …], last points first.
+    let (outer, inner) = (weight.shape[0].floorDivided(by: Extent(group)), weight.shape[1])
+    let spatial = Array(weight.shape.dropFirst(2))
+    let places = (0..<spatial.count).map { $0 + 3 }
+    var turned = weight.reshaped([Extent(group), outer, inner] + spatial).transposed([0, 2, 1] + places)
+      .reshaped([inner * Extent(group), outer] + spatial)
+    for (axis, count) in kernel.enumerated() where count > 1 {
+      turned = turned.sliced(axis: axis + 2, from: -1, to: Int.min + 1, step: -1)
+    }
+    var (ahead, behind): ([Int], [Int]) = ([], [])
+    for axis in kernel.indices {
+      let reach = (kernel[axis] - 1) * dilations[axis] + 1
+      ahead.append(reach - 1 - before[axis])
+      // The last numbers may be under no window; how many there are is less than a stride, and where it is not known the result is cut.
+      let span = (positions.shape[axis + 2] - 1) * Extent(strides[axis]) + 1
+      let rest = (target.shape[axis + 2] - span).constant ?? after[axis] + strides[axis] - 1 - (reach - 1 - before[axis])
+      behind.append(rest - ahead[axis] + reach - 1)
+    }
+    // What would be cut away is cut beforehand.
+    let negative = (ahead + behind).contains { $0 < 0 }
+    let trimmed = negative ? apart.padded([0, 0] + ahead.map { min(0, $0) }, [0, 0] + behind.map { min(0, $0) }) : apart
+    let pads = ahead.map { max(0, $0) } + behind.map { max(0, $0) }
+    return convolution(trimmed, turned, strides: strides.map { _ in 1 }, pads: pads).cut(like: target)
+  }
+
+  /// What each point of the window saw at all positions together: the product of the positions' numbers with the windows laid out as columns,
+  /// [G, O, N·T] · [G, N·T, I·K].
+  func weight(data: Term, positions: Term, like weight: Term) -> Term {
+    let groups = Extent(group)
+    let (inner, outer) = (data.shape[1].floorDivided(by: groups), positions.shape[1].floorDivided(by: groups))
+    let images = data.shape[0]
+    let rows = positions.reshaped([images, groups, outer, -1]).transposed([1, 2, 0, 3]).reshaped([groups, outer, -1])
+    let columns = columns(data, positions).reshaped([images, groups, inner * Extent(points), -1]).transposed([1, 0, 3, 2])
+      .reshaped([groups, -1, inner * Extent(points)])
+    return rows.times(columns).reshaped(like: weight)
+  }
+
+  private var points: Int { kernel.reduce(1, *) }
+
+  /// [N, C, …] as [N, C, K, …]: for each point of the window, what it sees at the positions.
+  private func columns(_ data: Term, _ positions: Term) -> Term {
+    let padded = data.padded([0, 0] + before, [0, 0] + after)
+    let seen = (0..<points).map { point -> Term in
+      var (rest, view) = (point, padded)
+      for axis in kernel.indices.reversed() {
+        let from = rest % kernel[axis] * dilations[axis]
+        rest /= kernel[axis]
+        if let count = positions.shape[axis + 2].constant {
+          let isWhole = from == 0 && strides[axis] == 1 && view.shape[axis + 2] == Extent(count)
+          if !isWhole {
+            view = view.sliced(axis: axis + 2, from: from, to: from + (count - 1) * strides[axis] + 1, step: strides[axis])
+          }
+        } else {
+          view = view.sliced(axis: axis + 2, from: from, step: strides[axis], countOf: positions)
+        }
       }
-      added.append(missing)
+      return view.unsqueezed([2])
     }
-    var attributes = entries(strides: strides, dilations: dilations, pads: before + after, group: group)
-    let isValid = zip(added, strides).allSatisfy { $0 < $1 }
-    if isValid, added.contains(where: { $0 > 0 }) { attributes.append(.init(.outputPadding, .ints(added))) }
-    let made = positions.writer.node(.convolution(.convTranspose), [positions, weight], attributes)
-    return isValid ? made : made.padded(Array(repeating: 0, count: target.rank), [0, 0] + added)
-  }
-
-  /// The same where only running the model tells the extents: over the padded axis, with room at the end, then cut.
-  private func transposedByShape(_ positions: Term, _ weight: Term, like target: Term) -> Term {
-    let made = positions.writer.node(
-      .convolution(.convTranspose), [positions, weight],
-      entries(strides: strides, dilations: dilations, pads: nil, group: group))
-    let room = strides.indices.map { strides[$0] - 1 + max(0, after[$0]) }
-    let none = Array(repeating: 0, count: target.rank)
-    return made.padded([0, 0] + before.map { -$0 }, none).padded(none, [0, 0] + room).cut(like: target)
-  }
-
-  /// What each point of the window saw at all positions together: data [N, G·I, …] and positions [N, G·O, …] give [G·O, I, window].
-  ///
-  /// As a convolution in G groups, with images as channels, strides and dilations exchanged: [I, G·N, …] ∗ [G·O, N, …] = [I, G·O, window].
-  func weight(data: Term, gradient: Term, like weight: Term) -> Term {
-    let (images, groups) = (data.shape[0], Extent(group))
-    let inner = data.shape[1].floorDivided(by: groups)
-    let spatial = Array(2..<data.rank)
-    let images0 = data.shape[0].isConstant ? images : Extent(-1)
-    let turned: Term
-    if group == 1 {
-      turned = data.transposed([1, 0] + spatial)
-    } else {
-      // [N, G, I, …] → [I, G, N, …]
-      let apart = data.reshaped([images0, groups, inner] + data.shape.dropFirst(2))
-      let joined = images.constant.map { Extent($0 * group) } ?? Extent(-1)
-      turned = apart.transposed([2, 1, 0] + spatial.map { $0 + 1 }).reshaped([inner, joined] + data.shape.dropFirst(2))
-    }
-    let made = data.writer.node(
-      .convolution(.conv), [turned, gradient.transposed([1, 0] + spatial)],
-      entries(strides: dilations, dilations: strides, pads: before + after, group: group))
-    return made.transposed([1, 0] + spatial).cut(like: weight)
+    return .concatenated(seen, axis: 2)
   }
 }
 
@@ -144,13 +171,20 @@ extension Term {
   fileprivate func cut(like target: Term) -> Term {
     var result = self
     for axis in 2..<rank where shape[axis] != target.shape[axis] {
-      if let end = target.shape[axis].constant {
-        result = result.sliced(axis: axis, from: 0, to: end)
-      } else {
-        let end = target.dimensions.sliced(axis: 0, from: axis, to: axis + 1)
-        result = result.sliced(axis: axis, from: writer.list([0]), to: end)
-      }
+      result = result.sliced(axis: axis, from: 0, step: 1, countOf: target)
     }
-    return result
+    return result.reshaped(like: target)
+  }
+
+  /// As many numbers of an axis as another term has on it, `step` apart.
+  fileprivate func sliced(axis: Int, from: Int, step: Int, countOf other: Term) -> Term {
+    if let count = other.shape[axis].constant {
+      return sliced(axis: axis, from: from, to: from + (count - 1) * step + 1, step: step)
+    }
+    let last = other.dimensions.sliced(axis: 0, from: axis, to: axis + 1) - 1
+    let end = last * Double(step) + Double(from + 1)
+    let operands = [self, writer.list([from]), end, writer.list([axis]), writer.list([step])]
+    // How many there are is known from the other, whatever is known of the arithmetic.
+    return writer.node(.joining(.slice), operands)
   }
 }

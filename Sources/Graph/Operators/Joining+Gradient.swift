@@ -52,7 +52,9 @@ extension Joining {
         continue
       }
       let window = SliceWindow(of: x.shape[axis], from: start, to: end, step: step)
-      if let first = window.first, let count = window.count, let rest = (x.shape[axis] - Extent(first) - count).constant, rest >= 0 {
+      if let first = window.first, let count = window.count, let rest = (x.shape[axis] - Extent(first) - count).constant,
+        rest >= 0
+      {
         (before[axis], after[axis]) = (first, rest)
       } else {
         others.append(at)

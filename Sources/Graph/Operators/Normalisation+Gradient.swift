@@ -5,10 +5,11 @@ extension Normalisation {
     case .softmax, .logSoftmax: .chain(shares)
     case .hardmax: .flat
     case .batchNorm: .pieces(Self.batch)
-    case .groupNorm: .pieces { context throws(Diagnostic) in
-      guard let groups = context.attributes.int(.numGroups) else { throw context.failure("num_groups is missing") }
-      try Self.groups(&context, Extent(groups))
-    }
+    case .groupNorm:
+      .pieces { context throws(Diagnostic) in
+        guard let groups = context.attributes.int(.numGroups) else { throw context.failure("num_groups is missing") }
+        try Self.groups(&context, Extent(groups))
+      }
     case .instanceNorm: .pieces { context throws(Diagnostic) in try Self.groups(&context, try context.input(0).shape[1]) }
     case .localResponseNorm: .pieces(Self.response)
     case .layerNorm, .rmsNorm, .simplifiedLayerNorm: .pieces(trailing)

@@ -6,7 +6,7 @@ extension Pooling {
     case .lpPool:
       .pieces { context throws(Diagnostic) in
         let p = Double(context.attributes.int(.p) ?? 2)
-        let sum = try PoolWindow(context).sum(of: try context.input(0).magnitude.power(p), like: try context.shape())
+        let sum = try PoolWindow(context).sum(of: try context.input(0).magnitude.power(p))
         context.set(0, p == 2 ? sum.squareRoot : sum.power(1 / p))
       }
     case .globalAveragePool:
@@ -28,7 +28,8 @@ extension Pooling {
     case .maxPool: .chain(Self.largest)
     case .maxUnpool: .chain(Self.unpooled)
     case .resize, .upsample: .pieces(resized)
-    case .gridSample, .roiAlign, .maxRoiPool: .none("it samples at places that another layer computes, and its rule is not written")
+    case .gridSample, .roiAlign, .maxRoiPool:
+      .none("it samples at places that another layer computes, and its rule is not written")
     case .affineGrid, .dft, .stft: .none("its rule is not written")
     case .quantisedAveragePool, .quantisedGlobalAveragePool: .none("it computes with quantised numbers")
     }
@@ -37,7 +38,7 @@ extension Pooling {
   /// A sum over the window, by how many numbers count.
   private static func average(_ context: inout PiecesContext) throws(Diagnostic) {
     let window = try PoolWindow(context)
-    let sum = window.sum(of: try context.input(0), like: try context.shape())
+    let sum = try window.sum(of: try context.input(0))
     context.set(0, sum / window.counts(sum, countsPads: context.attributes.flag(.countIncludePad)))
   }
 
@@ -114,17 +115,20 @@ private struct PoolWindow {
   }
 
   /// The sum of the numbers under the window, at every position: a convolution of each channel with ones.
-  func sum(of x: Term, like shape: [Extent]) -> Term {
+  func sum(of x: Term) throws(Diagnostic) -> Term {
+    guard let channels = x.shape[1].constant else {
+      throw Diagnostic(
+        .unsupported, "a pool over unknown channels lets no gradient pass; fix the shapes of the inputs with --dim")
+    }
     let kernel = window.kernel.compactMap(\.constant)
-    let count = kernel.reduce(1, *)
-    let ones = x.writer.constant(Tensor(reals: Array(repeating: 1, count: count), x.element, [1, 1] + kernel))
-    let apart = x.reshaped([-1, 1] + x.shape.dropFirst(2))
-    let sums = x.writer.node(
-      .convolution(.conv), [apart, ones],
+    let ones = Array(repeating: 1.0, count: kernel.reduce(channels, *))
+    let weight = x.writer.constant(Tensor(reals: ones, x.element, [channels, 1] + kernel))
+    return x.writer.node(
+      .convolution(.conv), [x, weight],
       [
-        .init(.dilations, .ints(window.dilations)), .init(.pads, .ints(before + reach)), .init(.strides, .ints(window.strides)),
+        .init(.dilations, .ints(window.dilations)), .init(.group, .int(channels)), .init(.pads, .ints(before + reach)),
+        .init(.strides, .ints(window.strides)),
       ])
-    return sums.reshaped([x.shape[0], x.shape[1]] + sums.shape.dropFirst(2))
   }
 
   /// How many numbers count at each position: those on the axis, or with the pads.

@@ -29,11 +29,11 @@ public enum Differentiate {
     let written = try writtenOut(module, towards: loss, from: targets)
     let writer = try GraphWriter(written)
     let gradients = try sweep(written, writer, from: loss, by: targets)
+    let taken = Set(written.values.map(\.name))
     for target in targets {
-      let name = "grad.\(written[target].name)"
-      guard !written.values.contains(where: { $0.name == name }) else {
-        throw Diagnostic(.invalid, "there is a tensor of this name already; it cannot be that of a gradient", at: .tensor(name))
-      }
+      // A second derivative is called grad.grad.NAME.
+      var name = "grad.\(written[target].name)"
+      while taken.contains(name) { name = "grad.\(name)" }
       writer.scope = name
       writer.output(name, gradients[target] ?? Term(writer, target).zeros)
     }
@@ -48,7 +48,8 @@ public enum Differentiate {
     let type = module[loss].type
     guard type.isRanked, type.element.isFloat, type.elementCount == Extent(1) else {
       throw Diagnostic(
-        .invalid, "is \(type), but a loss is one real number; reduce it, or choose another --loss", at: .tensor(module[loss].name))
+        .invalid, "is \(type), but a loss is one real number; reduce it, or choose another --loss", at: .tensor(module[loss].name)
+      )
     }
     for target in targets where !module[target].type.element.isFloat || !module[target].type.isRanked {
       throw Diagnostic(

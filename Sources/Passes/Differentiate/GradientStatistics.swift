@@ -66,7 +66,8 @@ public struct GradientStatistics: Sendable {
         guard let gradient = value.tensor else { continue }
         guard gradient.isFinite else {
           throw Diagnostic(
-            .invalid, "its gradient is not finite for batch \(batch) of the data; look for samples or weights that are no numbers",
+            .invalid,
+            "its gradient is not finite for batch \(batch) of the data; look for samples or weights that are no numbers",
             at: .tensor(module[target].name))
         }
         gathering.add(gradient, of: target)
@@ -108,7 +109,8 @@ public struct GradientStatistics: Sendable {
       if loss == .crossEntropy {
         guard let labels = data.labels else {
           throw Diagnostic(
-            .invalid, "the loss cross-entropy needs an array 'labels' in the data: the class of each sample; or choose another --loss")
+            .invalid,
+            "the loss cross-entropy needs an array 'labels' in the data: the class of each sample; or choose another --loss")
         }
         if let classes { try Loss.check(labels: labels, classes: classes) }
       }

@@ -72,7 +72,9 @@ public enum Loss: Sendable, Hashable {
     case .meanSquares: loss = Self.distance(y, try input(Self.target, y.type))
     case .distortion:
       var parts: [Term] = []
-      for output in outputs { parts.append(Self.distance(Term(writer, output), try input(Self.target(of: module[output].name), module[output].type))) }
+      for output in outputs {
+        parts.append(Self.distance(Term(writer, output), try input(Self.target(of: module[output].name), module[output].type)))
+      }
       loss = Self.total(parts)
     case .nextToken:
       let tokens = Term(writer, try Self.tokens(of: module, for: y))

@@ -40,4 +40,60 @@ import Testing
     case (.agrees, _), (.flat, _), (.refused, _): Issue.record("the table and the rule say different things")
     }
   }
+
+  /// relu(x·w) squared, with a node in the middle that lets nothing pass.
+  private func chain(_ operation: Operator) throws -> (module: Module, loss: ValueID) {
+    var module = Module(name: "chain", opsets: ["": 21])
+    let x = module.add(Value(name: "x", type: TensorType(.f64, [2, 3])))
+    module.inputs = [x]
+    let y = module.add(Value(name: "y", type: TensorType(.f64, [2, 3])))
+    module.nodes = [Node(operation, inputs: [x], outputs: [y], name: "middle")]
+    let writer = try GraphWriter(module)
+    let loss = (Term(writer, y).squared + Term(writer, x).squared).total
+    try writer.check()
+    return (writer.module, loss.value)
+  }
+
+  @Test("An operator that lets no gradient pass is refused by name, with its reason")
+  func refused() throws {
+    let opaque = Operator.opaque(Opaque(domain: "own", type: "Mystery"))
+    for (operation, text) in [
+      (opaque, "own::Mystery: no gradient passes: prunec does not know the operator"),
+      (.generation(.bernoulli), "bernoulli: no gradient passes: it draws at random"),
+    ] {
+      let (module, loss) = try chain(operation)
+      let error = #expect(throws: Diagnostic.self) { try Differentiate.run(module, of: loss, by: module.inputs) }
+      #expect(error?.kind == .unsupported && "\(error.map { "\($0)" } ?? "")".contains("node middle: \(text)"))
+    }
+  }
+
+  @Test("Where no gradient has to pass it, the same operator is none of differentiation's business")
+  func notOnTheWay() throws {
+    var (module, _) = try chain(.generation(.bernoulli))
+    let writer = try GraphWriter(module)
+    let w = writer.input("w", TensorType(.f64, [3]))
+    let loss = (Term(writer, ValueID(1)) * w).total
+    module = writer.module
+    let gradient = try Differentiate.run(module, of: loss.value, by: [w.value])
+    #expect(gradient.nodes.contains { $0.operation == .generation(.bernoulli) })
+  }
+
+  @Test("What is flat lets nothing pass, and what goes around it is all there is")
+  func flat() throws {
+    let (module, loss) = try chain(.elementwise(.round))
+    let gradient = try Differentiate.run(module, of: loss, by: module.inputs)
+    let x = Tensor(reals: [1.2, -0.7, 3.4, 0.2, 5, -6], .f64, [2, 3])
+    #expect(try PlainRunner(gradient).run([.tensor(x)]).first?.tensor?.reals == x.reals.map { 2 * $0 })
+  }
+
+  @Test("A fused product is written out as the product and the activation that it is")
+  func fused() throws {
+    let trial = GradientCase(
+      operation: .matrixProduct(.fusedGemm), operands: [.real([3, 4]), .real([4, 2]), .real([2])],
+      attributes: [.init(.activation, .string("Tanh"))])
+    let (module, loss, _) = try trial.module(seed: 1)
+    let written = try Differentiate.writtenOut(module, towards: loss, from: module.inputs)
+    let operations = written.nodes.map(\.operation.textName)
+    #expect(operations.starts(with: ["matmul", "add", "tanh", "identity"]))
+  }
 }

@@ -25,7 +25,7 @@ enum GradientTable {
     case .joining(let kind): joining(kind)
     case .indexing(let kind): indexing(kind)
     case .pooling(let kind): pooling(kind)
-    case .recurrence: .refused("recurrence")
+    case .recurrence(let kind): recurrence(kind)
     case .attention(let kind): attention(kind)
     case .quantisation(let kind): quantisation(kind)
     case .generation(let kind): generation(kind)
@@ -57,7 +57,8 @@ enum GradientTable {
       return unary()
     case .swish: return unary(-3...3, .init(.alpha, .float(1.5)))
     case .shrink: return unary(-3...3, .init(.bias, .float(0.25)), .init(.lambd, .float(0.75)))
-    case .gelu: return cases(operation, ([.real([9], -3...3)], []), ([.real([9], -3...3)], [.init(.approximate, .string("tanh"))]))
+    case .gelu:
+      return cases(operation, ([.real([9], -3...3)], []), ([.real([9], -3...3)], [.init(.approximate, .string("tanh"))]))
     case .acos, .asin, .atanh: return unary(-0.9...0.9)
     case .acosh: return unary(1.1...3)
     case .log, .sqrt, .reciprocal: return unary(0.3...3)
@@ -102,8 +103,10 @@ enum GradientTable {
     case .gemm:
       return cases(
         operation, ([.real([3, 4]), .real([4, 2]), .real([2])], []),
-        ([.real([4, 3]), .real([2, 4]), .real([3, 1])],
-          [.init(.transA, .int(1)), .init(.transB, .int(1)), .init(.alpha, .float(0.5)), .init(.beta, .float(1.5))]))
+        (
+          [.real([4, 3]), .real([2, 4]), .real([3, 1])],
+          [.init(.transA, .int(1)), .init(.transB, .int(1)), .init(.alpha, .float(0.5)), .init(.beta, .float(1.5))]
+        ))
     case .fusedGemm:
       return cases(operation, ([.real([3, 4]), .real([4, 2]), .real([2])], [.init(.activation, .string("Tanh"))]))
     case .fusedMatMul:
@@ -158,10 +161,14 @@ enum GradientTable {
     case .convTranspose:
       return cases(
         operation, ([.real([2, 3, 4]), .real([3, 2, 3]), .real([2])], window(strides: [2], pads: [1, 0])),
-        ([.real([1, 4, 3, 3]), .real([4, 2, 3, 2])],
-          window(strides: [2, 1], dilations: [1, 2], pads: [1, 0, 0, 1], group: 2) + [.init(.outputPadding, .ints([1, 0]))]),
-        ([.real([1, 2, 3, 3]), .real([2, 2, 3, 3])],
-          [.init(.autoPad, .string("SAME_UPPER")), .init(.strides, .ints([2, 2]))]))
+        (
+          [.real([1, 4, 3, 3]), .real([4, 2, 3, 2])],
+          window(strides: [2, 1], dilations: [1, 2], pads: [1, 0, 0, 1], group: 2) + [.init(.outputPadding, .ints([1, 0]))]
+        ),
+        (
+          [.real([1, 2, 3, 3]), .real([2, 2, 3, 3])],
+          [.init(.autoPad, .string("SAME_UPPER")), .init(.strides, .ints([2, 2]))]
+        ))
     case .fusedConv:
       return cases(
         operation,
@@ -197,10 +204,12 @@ enum GradientTable {
       ])
     case .instanceNorm: return cases(operation, ([.real([2, 3, 4, 2]), .real([3]), .real([3])], []))
     case .localResponseNorm:
-      return cases(operation, ([.real([2, 5, 3])], [.init(.size, .int(3)), .init(.alpha, .float(0.5)), .init(.beta, .float(0.75))]))
+      return cases(
+        operation, ([.real([2, 5, 3])], [.init(.size, .int(3)), .init(.alpha, .float(0.5)), .init(.beta, .float(0.75))]))
     case .layerNorm:
       return cases(
-        operation, ([.real([2, 3, 4]), .real([4]), .real([4])], []), ([.real([2, 3, 4]), .real([3, 4])], [.init(.axis, .int(1))]),
+        operation, ([.real([2, 3, 4]), .real([4]), .real([4])], []),
+        ([.real([2, 3, 4]), .real([3, 4])], [.init(.axis, .int(1))]),
         symbolic: [0])
     case .rmsNorm, .simplifiedLayerNorm: return cases(operation, ([.real([2, 3, 4]), .real([4])], []), symbolic: [0])
     case .skipLayerNorm:
@@ -232,8 +241,10 @@ enum GradientTable {
           operation: operation, operands: [.real([2, 3, 4]), .whole([-1, 0], [2])], attributes: [.init(.keepDims, .int(0))],
           symbolic: [0]),
       ]
-      let old = GradientCase(operation: operation, operands: [.real([2, 3, 4])], attributes: [.init(.axes, .ints([1]))], opset: 12)
-      let zero = GradientCase(operation: operation, operands: [.exactly([2, 0, 3, 0, 0, 4, 1, 5, 2], [3, 3]), .whole([1], [1])])
+      let old = GradientCase(
+        operation: operation, operands: [.real([2, 3, 4])], attributes: [.init(.axes, .ints([1]))], opset: 12)
+      let zero = GradientCase(
+        operation: operation, operands: [.exactly([2, 0, 3, 0, 0, 4, 1, 5, 2], [3, 3]), .whole([1], [1])])
       return .agrees(new + [old] + (kind == .reduceProd ? [zero] : []))
     case .reduceLogSum: return cases(operation, ([.real([2, 3], 0.5...2), .whole([1], [1])], []))
     case .cumSum:
@@ -303,7 +314,8 @@ enum GradientTable {
     case .gather:
       return cases(
         operation, ([.real([4, 3]), .whole([0, 2, 2, -1], [2, 2])], []),
-        ([.real([2, 4, 3]), .whole([3, 0, 3], [3])], [.init(.axis, .int(1))]), ([.real([4, 3]), .whole([2], [])], [.init(.axis, .int(1))]),
+        ([.real([2, 4, 3]), .whole([3, 0, 3], [3])], [.init(.axis, .int(1))]),
+        ([.real([4, 3]), .whole([2], [])], [.init(.axis, .int(1))]),
         symbolic: [0])
     case .gatherElements:
       return cases(operation, ([.real([3, 2]), .whole([0, 2, 2, -1], [2, 2])], [.init(.axis, .int(0))]))
@@ -315,7 +327,10 @@ enum GradientTable {
       let indices = Operand.whole([0, 2, 1, 0], [2, 2])
       return cases(
         operation, ([.real([3, 3]), indices, .real([2, 2])], []),
-        ([.real([3, 3]), .whole([0, 2, 0, 2], [2, 2]), .real([2, 2])], [.init(.axis, .int(1)), .init(.reduction, .string("add"))]),
+        (
+          [.real([3, 3]), .whole([0, 2, 0, 2], [2, 2]), .real([2, 2])],
+          [.init(.axis, .int(1)), .init(.reduction, .string("add"))]
+        ),
         ([.real([3, 3]), indices, .real([2, 2], 0.5...2)], [.init(.reduction, .string("mul"))]),
         ([.real([3, 3]), indices, .real([2, 2])], [.init(.reduction, .string("max"))]))
     case .scatterND:
@@ -328,7 +343,8 @@ enum GradientTable {
         ([.real([2, 3]), .truth([true, false, true, true], [4])], []))
     case .oneHot: return cases(operation, ([.whole([1, 0, 2], [3]), .whole([3], []), .real([2])], []))
     case .reverseSequence:
-      return cases(operation, ([.real([4, 3]), .whole([2, 4, 1], [3])], [.init(.timeAxis, .int(0)), .init(.batchAxis, .int(1))]))
+      return cases(
+        operation, ([.real([4, 3]), .whole([2, 4, 1], [3])], [.init(.timeAxis, .int(0)), .init(.batchAxis, .int(1))]))
     case .trilu: return cases(operation, ([.real([2, 4, 3]), .whole([1], [])], [.init(.upper, .int(0))]))
     case .unique: return .refused("sorts")
     case .nonMaxSuppression, .nonZero: return .flat
@@ -346,19 +362,24 @@ enum GradientTable {
     switch kind {
     case .averagePool:
       return cases(
-        operation, ([x], window([2, 3], [2, 1], [1, 0, 0, 1])), ([x], window([3, 2], [2, 2], [1, 1, 1, 0], .init(.countIncludePad, .int(1)))),
+        operation, ([x], window([2, 3], [2, 1], [1, 0, 0, 1])),
+        ([x], window([3, 2], [2, 2], [1, 1, 1, 0], .init(.countIncludePad, .int(1)))),
         ([x], window([2, 2], [2, 2], [0, 0, 0, 0], .init(.ceilMode, .int(1)))),
         ([x], window([2, 2], [2, 2], [0, 0, 1, 1], .init(.ceilMode, .int(1)), .init(.countIncludePad, .int(1)))),
         ([x], [.init(.kernelShape, .ints([2, 3])), .init(.strides, .ints([2, 2])), .init(.autoPad, .string("SAME_LOWER"))]))
-    case .lpPool: return cases(operation, ([x], window([2, 3], [2, 1], [1, 0, 0, 1])), ([x], window([2, 2], [1, 1], [0, 0, 0, 0], .init(.p, .int(3)))))
+    case .lpPool:
+      return cases(
+        operation, ([x], window([2, 3], [2, 1], [1, 0, 0, 1])), ([x], window([2, 2], [1, 1], [0, 0, 0, 0], .init(.p, .int(3)))))
     case .maxPool:
       return cases(
-        operation, ([x], window([2, 3], [2, 1], [1, 0, 0, 1])), ([x], window([3, 3], [1, 2], [0, 0, 0, 0], .init(.ceilMode, .int(1)))),
+        operation, ([x], window([2, 3], [2, 1], [1, 0, 0, 1])),
+        ([x], window([3, 3], [1, 2], [0, 0, 0, 0], .init(.ceilMode, .int(1)))),
         symbolic: [0])
     case .globalAveragePool, .globalMaxPool: return cases(operation, ([x], []), symbolic: [0])
     case .globalLpPool: return cases(operation, ([x], []), ([x], [.init(.p, .int(3))]))
     case .maxUnpool:
-      return cases(operation, ([.real([1, 1, 2, 2]), .whole([5, 7, 13, 10], [1, 1, 2, 2])], window([2, 2], [2, 2], [0, 0, 0, 0])))
+      return cases(
+        operation, ([.real([1, 1, 2, 2]), .whole([5, 7, 13, 10], [1, 1, 2, 2])], window([2, 2], [2, 2], [0, 0, 0, 0])))
     case .resize:
       func mode(_ mode: String, _ coordinates: String) -> [Attributes.Entry] {
         [.init(.mode, .string(mode)), .init(.coordinateTransformationMode, .string(coordinates))]
@@ -391,7 +412,8 @@ enum GradientTable {
           operation: operation, operands: [.real([2, 3, 4]), .real([2, 3, 4]), .real([2, 3, 4])],
           attributes: [.init(.qNumHeads, .int(2)), .init(.kvNumHeads, .int(2)), .init(.isCausal, .int(1))], opset: 23,
           symbolic: [0, 1, 2]),
-        GradientCase(operation: operation, operands: grouped + [.real([3, 5])], attributes: [.init(.softcap, .float(2))], opset: 23),
+        GradientCase(
+          operation: operation, operands: grouped + [.real([3, 5])], attributes: [.init(.softcap, .float(2))], opset: 23),
         GradientCase(
           operation: operation,
           operands: grouped + [.truth((0..<12).map { $0 < 8 && $0 % 3 != 0 }, [3, 4])],
@@ -403,7 +425,8 @@ enum GradientTable {
     case .rotaryEmbedding:
       return .agrees([
         GradientCase(
-          operation: operation, operands: [.real([2, 2, 3, 4]), .real([5, 2]), .real([5, 2]), .whole([0, 1, 2, 2, 3, 4], [2, 3])],
+          operation: operation,
+          operands: [.real([2, 2, 3, 4]), .real([5, 2]), .real([5, 2]), .whole([0, 1, 2, 2, 3, 4], [2, 3])],
           opset: 23),
         GradientCase(
           operation: operation, operands: [.real([2, 3, 12]), .real([2, 3, 2]), .real([2, 3, 2])],
@@ -412,7 +435,9 @@ enum GradientTable {
     case .microsoftRotaryEmbedding:
       return cases(
         operation, ([.real([2, 3, 8]), .whole([1], [1]), .real([5, 2]), .real([5, 2])], []),
-        ([.real([2, 2, 3, 4]), .whole([0, 1, 2, 2, 3, 4], [2, 3]), .real([5, 2]), .real([5, 2])], [.init(.interleaved, .int(1))]))
+        (
+          [.real([2, 2, 3, 4]), .whole([0, 1, 2, 2, 3, 4], [2, 3]), .real([5, 2]), .real([5, 2])], [.init(.interleaved, .int(1))]
+        ))
     case .microsoftAttention:
       return cases(
         operation, ([.real([2, 3, 4]), .real([4, 12]), .real([12])], heads(2, .init(.unidirectional, .int(1)))),
@@ -420,16 +445,45 @@ enum GradientTable {
     case .multiHeadAttention:
       return cases(
         operation, ([.real([2, 3, 4]), .real([2, 5, 4]), .real([2, 5, 6]), .real([14])], heads(2)),
-        ([.real([2, 3, 4]), .real([2, 2, 5, 2]), .real([2, 2, 5, 3]), .none, .whole([5, 3], [2], .i32), .real([1, 2, 3, 5])], heads(2)))
+        (
+          [
+            .real([2, 3, 4]), .real([2, 2, 5, 2]), .real([2, 2, 5, 3]), .none, .whole([5, 3], [2], .i32), .real([1, 2, 3, 5]),
+          ], heads(2)
+        ))
     case .groupQueryAttention:
       let ends: [Operand] = [.none, .none, .whole([2, 1], [2], .i32), .whole([3], [], .i32)]
       return cases(
         operation,
         ([.real([2, 3, 8]), .real([2, 3, 4]), .real([2, 3, 4])] + ends, heads(4, .init(.kvNumHeads, .int(2)))),
-        ([.real([2, 3, 16]), .none, .none] + ends + [.real([4, 1]), .real([4, 1])],
-          heads(4, .init(.kvNumHeads, .int(2)), .init(.doRotary, .int(1)))))
+        (
+          [.real([2, 3, 16]), .none, .none] + ends + [.real([4, 1]), .real([4, 1])],
+          heads(4, .init(.kvNumHeads, .int(2)), .init(.doRotary, .int(1)))
+        ))
     case .quantisedAttention: return .refused("quantised")
     }
+  }
+
+  private static func recurrence(_ kind: Recurrence) -> GradientExpectation {
+    let rows = kind.gates * 2
+    let size = Attributes.Entry(.hiddenSize, .int(2))
+    let both: [Operand] = [
+      .real([3, 2, 4]), .real([2, rows, 4]), .real([2, rows, 2]), .real([2, 2 * rows]), .none, .real([2, 2, 2]),
+    ]
+    let one: [Operand] = [.real([2, 3, 4]), .real([1, rows, 4]), .real([1, rows, 2])]
+    let reversed: [Attributes.Entry] = [size, .init(.direction, .string("reverse")), .init(.layout, .int(1))]
+    let more: [Operand]
+    let option: [Attributes.Entry]
+    switch kind {
+    case .rnn: (more, option) = ([], [])
+    case .gru: (more, option) = ([], [.init(.linearBeforeReset, .int(1))])
+    case .lstm: (more, option) = ([.real([2, 2, 2]), .real([2, 6])], [.init(.inputForget, .int(1))])
+    }
+    return .agrees([
+      GradientCase(
+        operation: .recurrence(kind), operands: both + more, attributes: [size, .init(.direction, .string("bidirectional"))],
+        results: kind == .lstm ? 3 : 2, read: kind == .lstm ? [0, 1, 2] : [0, 1]),
+      GradientCase(operation: .recurrence(kind), operands: one, attributes: reversed + option, results: 2, read: [1]),
+    ])
   }
 
   private static func quantisation(_ kind: Quantisation) -> GradientExpectation {
