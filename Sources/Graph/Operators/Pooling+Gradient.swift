@@ -28,9 +28,10 @@ extension Pooling {
     case .maxPool: .chain(Self.largest)
     case .maxUnpool: .chain(Self.unpooled)
     case .resize, .upsample: .pieces(resized)
-    case .gridSample, .roiAlign, .maxRoiPool:
-      .none("it samples at places that another layer computes, and its rule is not written")
-    case .affineGrid, .dft, .stft: .none("its rule is not written")
+    case .gridSample: .pieces(Self.sampled)
+    case .affineGrid: .pieces(Self.mapped)
+    case .roiAlign, .maxRoiPool: .none("it samples regions that another layer computes, and its rule is not written")
+    case .dft, .stft: .none("its rule is not written")
     case .quantisedAveragePool, .quantisedGlobalAveragePool: .none("it computes with quantised numbers")
     }
   }

@@ -316,6 +316,8 @@ enum GradientTable {
         operation, ([.real([4, 3]), .whole([0, 2, 2, -1], [2, 2])], []),
         ([.real([2, 4, 3]), .whole([3, 0, 3], [3])], [.init(.axis, .int(1))]),
         ([.real([4, 3]), .whole([2], [])], [.init(.axis, .int(1))]),
+        // More numbers are added up than are followed as shape arithmetic.
+        ([.real([1, 300]), .whole(Array(repeating: 0, count: 16), [16])], []),
         symbolic: [0])
     case .gatherElements:
       return cases(operation, ([.real([3, 2]), .whole([0, 2, 2, -1], [2, 2])], [.init(.axis, .int(0))]))
@@ -393,8 +395,21 @@ enum GradientTable {
       return cases(
         operation, ([.real([1, 2, 3, 4]), .stored([1, 1, 2, 3], [4])], []),
         ([.real([1, 2, 3, 4]), .stored([1, 1, 2, 3], [4])], [.init(.mode, .string("linear"))]), opset: 9)
-    case .gridSample, .roiAlign, .maxRoiPool: return .refused("samples")
-    case .affineGrid, .dft, .stft: return .refused("not written")
+    case .gridSample:
+      func mode(_ mode: String, _ padding: String, aligned: Int) -> [Attributes.Entry] {
+        [.init(.mode, .string(mode)), .init(.paddingMode, .string(padding)), .init(.alignCorners, .int(aligned))]
+      }
+      return cases(
+        operation, ([.real([2, 2, 4, 5]), .real([2, 3, 2, 2], -1.3...1.3)], mode("linear", "zeros", aligned: 0)),
+        ([.real([2, 2, 4, 5]), .real([2, 3, 2, 2], -1.3...1.3)], mode("linear", "border", aligned: 1)),
+        ([.real([1, 2, 4, 5]), .real([1, 3, 2, 2], -1.3...1.3)], mode("nearest", "zeros", aligned: 0)),
+        ([.real([1, 2, 3, 4, 3]), .real([1, 2, 1, 2, 3], -1.3...1.3)], mode("linear", "zeros", aligned: 0)))
+    case .affineGrid:
+      return cases(
+        operation, ([.real([2, 2, 3]), .whole([2, 3, 4, 5], [4])], [.init(.alignCorners, .int(1))]),
+        ([.real([2, 3, 4]), .whole([2, 1, 2, 3, 2], [5])], []))
+    case .roiAlign, .maxRoiPool: return .refused("samples")
+    case .dft, .stft: return .refused("not written")
     case .quantisedAveragePool, .quantisedGlobalAveragePool: return .refused("quantised")
     }
   }
