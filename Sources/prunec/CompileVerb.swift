@@ -49,7 +49,8 @@ struct CompileVerb {
         options.compensation = compensation
       }
     }
-    options.measurement = try measurement(file, options.compensation?.data, threads: options.depth.threads, progress)
+    options.measurement = try measurement(
+      file, options.compensation?.data ?? options.gradients?.data, threads: options.depth.threads, progress)
     options.criterion = request.criterion
     (options.aggregation, options.normalisation) = (request.aggregation, request.normalisation)
     options.seed = request.seed
@@ -110,12 +111,16 @@ struct CompileVerb {
     } else if let data {
       inputs = data.part(0..<(data.isFixedSize ? data.batchSize : 1)).batch(0)
     } else {
-      inputs = try InventedInputs.firstAccepted(for: file.module, seed: request.seed, trying: [(1, 128), (1, 64), (1, 16), (2, 6)]) {
+      inputs = try InventedInputs.firstAccepted(
+        for: file.module, seed: request.seed, trying: [(1, 128), (1, 64), (1, 16), (2, 6)]
+      ) {
         (inputs) throws(Diagnostic) in
         try Session(file.module, source: file.document?.model, threads: threads).run(inputs)
       }.inputs
     }
-    let table = isTimed ? try CostTable.here(threads: threads, version: Command.version) { progress.report("measuring this machine", $0) } : nil
+    let table =
+      isTimed
+      ? try CostTable.here(threads: threads, version: Command.version) { progress.report("measuring this machine", $0) } : nil
     return MeasurementOptions(inputs: inputs, threads: threads, table: table, source: file.document?.model)
   }
 
