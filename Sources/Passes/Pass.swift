@@ -42,6 +42,12 @@ public struct CompileOptions: Sendable {
   public var criterion = Criterion.l2
   /// Globs of weights that decide scores; of a group that none of them carries, all its weights do. Empty for all.
   public var judges: [Glob] = []
+  /// How the figures that an index has in several weights become one.
+  public var aggregation = ScoreAggregation.mean
+  /// How the figures of a group are made comparable with those of others.
+  public var normalisation = ScoreNormalisation.mean
+  /// What criteria of gradients take them of and on; nil without data.
+  public var gradients: GradientStatistics.Source?
   /// Seed of everything random.
   public var seed: UInt64 = 0
   /// Corrections of shape numbers after which shrinking stops, to find the one that is wrong; nil for all.
@@ -144,11 +150,22 @@ public enum Pipeline {
     guard let solution = compilation.solution, compilation.options.plan == nil, compilation.plan == nil else { return }
     let options = compilation.options
     let candidates = Chooser(solution: solution, scores: Scores(byGroup: []), options: options.choice).candidates()
-    compilation.scores = Scores(
-      solution.judged(by: options.judges), criterion: options.criterion, seed: options.seed, groups: Set(candidates)
-    ) {
-      options.progress("score", $0)
+    var statistics: GradientStatistics?
+    if options.criterion.needsGradients {
+      guard let source = options.gradients else {
+        let others = Criterion.allCases.filter { !$0.needsGradients }.map(\.rawValue).joined(separator: ", ")
+        throw Diagnostic(
+          .usage,
+          "--criterion \(options.criterion.rawValue) goes by gradients, so it needs --data; without data there are \(others)")
+      }
+      statistics = try GradientStatistics(solution, criterion: options.criterion, groups: Set(candidates), source: source) {
+        options.progress("gradients", $0)
+      }
     }
+    compilation.scores = Scores(
+      solution.judged(by: options.judges), criterion: options.criterion, aggregation: options.aggregation, normalisation: options.normalisation,
+      seed: options.seed, groups: Set(candidates), gradients: statistics
+    ) { options.progress("score", $0) }
   }
 
   static let choose = Pass(name: "choose", summary: "decide which indices stay, by budget and worth, or by a given plan") {
