@@ -17,9 +17,14 @@ public enum Criterion: String, Sendable, CaseIterable, Codable {
 public struct Scores: Sendable {
   /// Figures by group, in the order of `Solution.groups`.
   public let byGroup: [[Double]]
+  /// Of groups that vary, figures by list of the variation. A group that is missing keeps the same indices everywhere.
+  public let byList: [Int: [[Double]]]
 
-  /// Given figures.
-  public init(byGroup: [[Double]]) { self.byGroup = byGroup }
+  /// Given figures. `byList`: one row for each of `Variation.listCount`, one figure per index.
+  public init(byGroup: [[Double]], byList: [Int: [[Double]]] = [:]) {
+    self.byGroup = byGroup
+    self.byList = byList
+  }
 
   /// Scores all groups of a solution. Only weights count: tables, masks and states would distort a mean; a group that no weight
   /// carries is scored by all of its parameters.
@@ -27,6 +32,12 @@ public struct Scores: Sendable {
     if criterion == .random {
       var generator = SplitMix(seed: seed)
       byGroup = solution.groups.map { group in (0..<group.extent).map { _ in generator.unit() } }
+      var own: [Int: [[Double]]] = [:]
+      for (index, group) in solution.groups.enumerated() {
+        guard let variation = solution.variations[index] else { continue }
+        own[index] = (0..<variation.listCount).map { _ in (0..<group.extent).map { _ in generator.unit() } }
+      }
+      byList = own
       return
     }
     var contents: [Int: TensorContent] = [:]
@@ -64,6 +75,14 @@ public struct Scores: Sendable {
       progress(Double(index) / Double(solution.groups.count))
     }
     byGroup = result
+    var own: [Int: [[Double]]] = [:]
+    for index in groups.sorted() {
+      own[index] =
+        ListScores(solution, group: index, contents: contents, squared: criterion == .l2) { value, axis in
+          sums[Place(value: value.index, axis: axis)]
+        }?.figures
+    }
+    byList = own
   }
 
   private struct Place: Hashable {
