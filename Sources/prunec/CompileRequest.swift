@@ -165,7 +165,7 @@ struct CompileRequest {
     guard invocation.has(.apply) else { return }
     let choosing: [Option] = [
       .ratio, .maxRatio, .keepParams, .keepFlops, .keepLatency, .keepMemory, .roundTo, .minKeep, .uniform, .scope, .criterion,
-      .seed, .only, .ignore, .kinds, .dropBlocks, .keepDepth, .data, .compensate, .scoreBy, .aggregate, .normalise, .loss, .of,
+      .seed, .only, .ignore, .kinds, .noVary, .dropBlocks, .keepDepth, .data, .compensate, .scoreBy, .aggregate, .normalise, .loss, .of,
     ]
     if let other = choosing.first(where: invocation.has) {
       throw Diagnostic(
@@ -234,6 +234,7 @@ struct CompileRequest {
     choice.rounding = try invocation.number(.roundTo, least: 1)
     if let least = try invocation.number(.minKeep, least: 1) { choice.least = least }
     choice.scope = try invocation.word(.scope, as: Scope.self) ?? .local
+    choice.varies = !invocation.has(.noVary)
     choice.only = try invocation.list(.only).map(Glob.init)
     choice.ignored = try invocation.list(.ignore).map(Glob.init)
     let kinds = try invocation.list(.kinds)

@@ -5,7 +5,7 @@ import Runtime
 enum Option: CaseIterable, Sendable, Hashable {
   case output, ratio, maxRatio, keepParams, keepFlops, keepLatency, keepMemory
   case roundTo, minKeep, uniform, scope, criterion, aggregate, normalise, loss, of
-  case only, ignore, kinds
+  case only, ignore, kinds, noVary
   case dropBlocks, keepDepth, data, compensate, blocks
   case removeZeros, masks, scoreBy, pattern, global
   case plan, apply, strict, dryRun
@@ -82,6 +82,10 @@ enum Option: CaseIterable, Sendable, Hashable {
       OptionEntry(
         "--kinds", [], .choices("KIND,..", ["all"] + GroupKind.allCases.map(\.rawValue)), isList: true,
         "prune groups of these kinds, instead of the default choice")
+    case .noVary:
+      OptionEntry(
+        "--no-vary", [], .none, "keep the same indices everywhere, where heads or groups of channels could keep some of their own"
+      )
     case .dropBlocks:
       OptionEntry(
         "--drop-blocks", [], .text("LIST"), isList: true,
@@ -206,7 +210,7 @@ enum Option: CaseIterable, Sendable, Hashable {
     case .versus: [.bench]
     case .table: [.bench]
     case .ratio, .maxRatio, .keepParams, .keepFlops, .roundTo, .minKeep, .uniform, .scope, .criterion, .aggregate, .normalise,
-      .ignore, .kinds, .apply, .scoreBy:
+      .ignore, .kinds, .noVary, .apply, .scoreBy:
       [.compile, .masks]
     case .keepLatency, .keepMemory, .strict, .dryRun, .stopAfterEdit, .dropBlocks, .keepDepth, .compensate, .removeZeros: [.compile]
     case .data: [.compile, .groups]
@@ -232,7 +236,8 @@ enum Option: CaseIterable, Sendable, Hashable {
     case .plan where verb == .verify, .seed where verb != .compile && verb != .masks: .running
     case .ratio, .maxRatio, .keepParams, .keepFlops, .keepLatency, .keepMemory, .roundTo, .minKeep, .uniform, .keepDepth: .howMuch
     case .data where verb == .groups, .blocks: .report
-    case .scope, .criterion, .aggregate, .normalise, .loss, .of, .seed, .only, .ignore, .kinds, .dropBlocks, .data, .compensate,
+    case .scope, .criterion, .aggregate, .normalise, .loss, .of, .seed, .only, .ignore, .kinds, .noVary, .dropBlocks, .data,
+      .compensate,
       .removeZeros, .scoreBy, .pattern, .global:
       .what
     case .output, .plan, .apply, .strict, .dryRun, .weights, .masks: .files
