@@ -81,7 +81,7 @@ public struct Pass: Sendable {
 public enum Pipeline {
   /// All passes of a compile. The order is forced: each needs what the one before it found.
   public static let compile: [Pass] =
-    [dropBlocks] + solve + [removeZeros, compensate, score, choose, shrink, verify, measure]
+    [dropBlocks] + solve + [removeZeros, score, compensate, choose, shrink, verify, measure]
 
   /// The passes that find groups and leave the model as it is.
   public static let solve: [Pass] = [privateCopies, inferTypes, solveAxes]
@@ -125,7 +125,7 @@ public enum Pipeline {
     compilation.solution = Solver(compilation.module, inferred).run { options.progress("solve", $0) }
   }
 
-  /// Before scoring, which it makes needless: what goes is what the other weights can make up for.
+  /// With data. Scores are only wanted here where a criterion was asked for: otherwise what goes is what the data say.
   static let compensate = Pass(
     name: "compensate", summary: "choose by what calibration data say can be made up for, and fit the weights to what is left"
   ) {
@@ -137,7 +137,7 @@ public enum Pipeline {
     }
     let options = compilation.options
     let chooser = Chooser(
-      solution: solution, scores: Scores(byGroup: []), options: compilation.budgetForWhatIsLeft(solution),
+      solution: solution, scores: compilation.scores ?? Scores(byGroup: []), options: compilation.budgetForWhatIsLeft(solution),
       measured: try compilation.measuredBudget(solution))
     let outcome = try Compensator.run(chooser, options: asked) { options.progress($0, $1) }
     compilation.solution = outcome.solution
@@ -149,21 +149,21 @@ public enum Pipeline {
     (compilation: inout Compilation) throws(Diagnostic) in
     guard let solution = compilation.solution, compilation.options.plan == nil, compilation.plan == nil else { return }
     let options = compilation.options
+    if let compensation = options.compensation, !compensation.wantsScores { return }
     let candidates = Chooser(solution: solution, scores: Scores(byGroup: []), options: options.choice).candidates()
     var statistics: GradientStatistics?
+    if options.criterion.basis == .inputs { throw options.criterion.needsData }
     if options.criterion.needsGradients {
       guard let source = options.gradients else {
-        let others = Criterion.allCases.filter { !$0.needsGradients }.map(\.rawValue).joined(separator: ", ")
-        throw Diagnostic(
-          .usage,
-          "--criterion \(options.criterion.rawValue) goes by gradients, so it needs --data; without data there are \(others)")
+        throw options.criterion.needsData
       }
       statistics = try GradientStatistics(solution, criterion: options.criterion, groups: Set(candidates), source: source) {
         options.progress("gradients", $0)
       }
     }
     compilation.scores = Scores(
-      solution.judged(by: options.judges), criterion: options.criterion, aggregation: options.aggregation, normalisation: options.normalisation,
+      solution.judged(by: options.judges), criterion: options.criterion, aggregation: options.aggregation,
+      normalisation: options.normalisation,
       seed: options.seed, groups: Set(candidates), gradients: statistics
     ) { options.progress("score", $0) }
   }
@@ -203,7 +203,9 @@ public enum Pipeline {
     guard let solution = compilation.solution, let budget = try compilation.measuredBudget(solution) else { return }
     let share = try budget.share(of: compilation.module)
     compilation.measured = share
-    guard case .latency = compilation.options.choice.budget, share > 1, compilation.plan?.prunedGroups.isEmpty == false else { return }
+    guard case .latency = compilation.options.choice.budget, share > 1, compilation.plan?.prunedGroups.isEmpty == false else {
+      return
+    }
     throw Diagnostic(
       .refused,
       "the smaller model takes \(Int((share * 100).rounded())) % of the original's time, so it is not faster; nothing is written. "

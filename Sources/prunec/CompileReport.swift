@@ -224,7 +224,8 @@ struct CompileReport {
       ("bytes", .object([("before", .integer(file.byteCount)), ("after", written.map(Json.integer) ?? .null)])),
       ("indices", change(summary.indices.before, summary.indices.after)), ("kinds", .array(kinds)), ("pruned", .array(pruned)),
       ("dropped", compilation.depth.map { DepthReport($0.blocks).json($0) } ?? .array([])),
-      ("compensation", compilation.compensated?.json ?? .null), ("zeros", compilation.zeros.map { ZerosReport($0).json } ?? .null),
+      ("compensation", compilation.compensated?.json ?? .null),
+      ("zeros", compilation.zeros.map { ZerosReport($0).json } ?? .null),
       ("coverage", frozen.coverageJson), ("frozen", frozen.json),
       ("seconds", .object(timing.steps.map { ($0.name, .number($0.seconds)) } + [("total", .number(timing.total))])),
     ])

@@ -11,6 +11,8 @@ struct CompileRequest {
   var choice = ChoiceOptions()
   var depth = DepthOptions()
   var criterion = Criterion.l2
+  /// False where nobody asked for a criterion.
+  let isCriterionGiven: Bool
   var aggregation = ScoreAggregation.mean
   var normalisation = ScoreNormalisation.mean
   /// What criteria of gradients differentiate, and which output it is of.
@@ -71,6 +73,7 @@ struct CompileRequest {
     if depth.isActive || removesZeros, !Self.isBudgetGiven(invocation) { choice.budget = .ratio(0) }
     compensation = try invocation.word(.compensate, as: Compensation.self)
     criterion = try Self.criterion(invocation)
+    isCriterionGiven = invocation.has(.criterion)
     judges = try invocation.list(.scoreBy).map(Glob.init)
     aggregation = try invocation.word(.aggregate, as: ScoreAggregation.self) ?? .mean
     normalisation = try invocation.word(.normalise, as: ScoreNormalisation.self) ?? .mean
@@ -124,18 +127,20 @@ struct CompileRequest {
     _ invocation: Invocation, _ criterion: Criterion, _ normalisation: ScoreNormalisation, _ scope: Scope
   ) throws(Diagnostic) {
     let name = criterion.rawValue
-    if criterion.needsGradients {
-      guard invocation.has(.data) else {
-        let others = Criterion.allCases.filter { !$0.needsGradients }.map(\.rawValue).joined(separator: ", ")
-        throw Diagnostic(.usage, "--criterion \(name) goes by gradients, so it needs --data; without data there are \(others)")
-      }
-      let compensation = invocation.text(.compensate) ?? "none"
-      guard compensation == Compensation.none.rawValue else {
-        throw Diagnostic(
-          .usage,
-          "--compensate \(compensation) chooses what goes by itself, so --criterion \(name) has nothing to choose; leave one out")
-      }
-    } else if let option = [Option.loss, .of].first(where: invocation.has) {
+    if criterion.basis != .weights, !invocation.has(.data) { throw criterion.needsData }
+    let compensation = try invocation.word(.compensate, as: Compensation.self)
+    if invocation.has(.criterion), let compensation, (criterion == .obs) != (compensation == .obs), compensation != .auto {
+      throw Diagnostic(
+        .usage,
+        criterion == .obs
+          ? "--criterion obs is what --compensate obs chooses by; with --compensate \(compensation.rawValue) give another, or none"
+          : "--compensate obs chooses what goes by itself, so --criterion \(name) has nothing to choose; leave one out")
+    }
+    if compensation != nil, !invocation.has(.data) {
+      throw Diagnostic(
+        .usage, "--compensate fits weights to what the model sees, so it needs --data X.npz; add that, or leave it out")
+    }
+    if !criterion.needsGradients, let option = [Option.loss, .of].first(where: invocation.has) {
       throw Diagnostic(
         .usage, "\(option.entry.name) is differentiated by criteria of gradients; \(name) is none; leave it out, or choose taylor"
       )
@@ -165,7 +170,8 @@ struct CompileRequest {
     guard invocation.has(.apply) else { return }
     let choosing: [Option] = [
       .ratio, .maxRatio, .keepParams, .keepFlops, .keepLatency, .keepMemory, .roundTo, .minKeep, .uniform, .scope, .criterion,
-      .seed, .only, .ignore, .kinds, .noVary, .dropBlocks, .keepDepth, .data, .compensate, .scoreBy, .aggregate, .normalise, .loss, .of,
+      .seed, .only, .ignore, .kinds, .noVary, .dropBlocks, .keepDepth, .data, .compensate, .scoreBy, .aggregate, .normalise,
+      .loss, .of,
     ]
     if let other = choosing.first(where: invocation.has) {
       throw Diagnostic(

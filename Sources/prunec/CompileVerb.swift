@@ -41,13 +41,8 @@ struct CompileVerb {
         (gradients.loss, gradients.output, gradients.seed) = (request.loss, request.lossOutput, request.seed)
         (gradients.threads, gradients.source) = (options.depth.threads, options.depth.source)
         options.gradients = gradients
-      } else if options.depth.kept == nil || options.choice.budget != .ratio(0) {
-        var compensation = CompensationOptions(data: data)
-        compensation.mode = request.compensation ?? .auto
-        compensation.threads = options.depth.threads
-        compensation.source = options.depth.source
-        options.compensation = compensation
       }
+      options.compensation = compensation(data, options)
     }
     options.measurement = try measurement(
       file, options.compensation?.data ?? options.gradients?.data, threads: options.depth.threads, progress)
@@ -98,6 +93,24 @@ struct CompileVerb {
       try console.report(report.lines.joined(separator: "\n") + "\n")
     }
     if request.isTimed, !isJson { Console.complain(timing.lines.joined(separator: "\n")) }
+  }
+
+  /// What is done with data for the layers that lose inputs; nil where nothing is: where layers alone go, and where a criterion of weights or
+  /// gradients is to choose by itself.
+  private func compensation(_ data: CalibrationData, _ options: CompileOptions) -> CompensationOptions? {
+    if options.depth.kept != nil, options.choice.budget == .ratio(0) { return nil }
+    if request.isCriterionGiven, request.criterion.basis != .inputs, request.compensation == Compensation.none { return nil }
+    var compensation = CompensationOptions(data: data)
+    compensation.mode = request.compensation ?? .auto
+    if request.isCriterionGiven, request.criterion == .obs {
+      compensation.mode = .obs
+    } else if request.isCriterionGiven {
+      compensation.criterion = request.criterion
+    }
+    compensation.rotates = !invocation.has(.noRotate)
+    compensation.threads = options.depth.threads
+    compensation.source = options.depth.source
+    return compensation
   }
 
   /// What runs are measured with, where the budget asks for it.

@@ -5,7 +5,7 @@ import Runtime
 enum Option: CaseIterable, Sendable, Hashable {
   case output, ratio, maxRatio, keepParams, keepFlops, keepLatency, keepMemory
   case roundTo, minKeep, uniform, scope, criterion, aggregate, normalise, loss, of
-  case only, ignore, kinds, noVary
+  case only, ignore, kinds, noVary, noRotate
   case dropBlocks, keepDepth, data, compensate, blocks
   case removeZeros, masks, scoreBy, pattern, global
   case plan, apply, strict, dryRun
@@ -86,6 +86,9 @@ enum Option: CaseIterable, Sendable, Hashable {
       OptionEntry(
         "--no-vary", [], .none, "keep the same indices everywhere, where heads or groups of channels could keep some of their own"
       )
+    case .noRotate:
+      OptionEntry(
+        "--no-rotate", [], .none, "with --data, cut dims inside heads where they stand, instead of sorting them by worth first")
     case .dropBlocks:
       OptionEntry(
         "--drop-blocks", [], .text("LIST"), isList: true,
@@ -212,7 +215,9 @@ enum Option: CaseIterable, Sendable, Hashable {
     case .ratio, .maxRatio, .keepParams, .keepFlops, .roundTo, .minKeep, .uniform, .scope, .criterion, .aggregate, .normalise,
       .ignore, .kinds, .noVary, .apply, .scoreBy:
       [.compile, .masks]
-    case .keepLatency, .keepMemory, .strict, .dryRun, .stopAfterEdit, .dropBlocks, .keepDepth, .compensate, .removeZeros: [.compile]
+    case .keepLatency, .keepMemory, .strict, .dryRun, .stopAfterEdit, .dropBlocks, .keepDepth, .compensate, .noRotate,
+      .removeZeros:
+      [.compile]
     case .data: [.compile, .groups]
     case .masks: [.compile, .stats, .masks]
     case .pattern, .global: [.masks]
@@ -237,8 +242,7 @@ enum Option: CaseIterable, Sendable, Hashable {
     case .ratio, .maxRatio, .keepParams, .keepFlops, .keepLatency, .keepMemory, .roundTo, .minKeep, .uniform, .keepDepth: .howMuch
     case .data where verb == .groups, .blocks: .report
     case .scope, .criterion, .aggregate, .normalise, .loss, .of, .seed, .only, .ignore, .kinds, .noVary, .dropBlocks, .data,
-      .compensate,
-      .removeZeros, .scoreBy, .pattern, .global:
+      .compensate, .noRotate, .removeZeros, .scoreBy, .pattern, .global:
       .what
     case .output, .plan, .apply, .strict, .dryRun, .weights, .masks: .files
     case .inputs, .outputs, .dimension, .threads, .profile, .maxIterations, .versus, .check, .noCheck, .tolerance: .running

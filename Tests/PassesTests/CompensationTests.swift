@@ -140,7 +140,7 @@ import Testing
     let data = [(name: "x", array: samples(256, [4]))]
     let compilation = try compiled(module, data, mode: .auto) { $0.choice.budget = .ratio(0.5) }
     let report = try #require(compilation.compensated)
-    #expect(report.trials.map(\.mode) == [.obs, .ridge, .bias, .none])
+    #expect(report.trials.map(\.mode) == [.none, .bias, .ridge, .obs])
     #expect(report.mode == report.trials.min { $0.error < $1.error }?.mode)
   }
 

@@ -66,7 +66,8 @@ struct LatencyCost: CostModel {
     let made = result.reduce(1, *)
     switch node.operation {
     case .matrixProduct:
-      guard let right = shape(node.inputs.count > 1 ? node.inputs[1] : nil, kept), let columns = result.last, columns > 0, !data.isEmpty
+      guard let right = shape(node.inputs.count > 1 ? node.inputs[1] : nil, kept), let columns = result.last, columns > 0,
+        !data.isEmpty
       else { return 0 }
       // Batches of small products are products of as many rows.
       let contracted =
@@ -74,7 +75,8 @@ struct LatencyCost: CostModel {
       _ = right
       return table.seconds(rows: made / columns, contracted: contracted, columns: columns)
     case .convolution:
-      guard let weight = shape(node.inputs.count > 1 ? node.inputs[1] : nil, kept), weight.count >= 3, result.count >= 2, result[1] > 0
+      guard let weight = shape(node.inputs.count > 1 ? node.inputs[1] : nil, kept), weight.count >= 3, result.count >= 2,
+        result[1] > 0
       else { return 0 }
       let groups = Double(max(1, node.attributes.int(.group) ?? 1))
       let taps = weight[1...].reduce(1, *)
@@ -82,7 +84,9 @@ struct LatencyCost: CostModel {
       if weight[1] <= 1, groups > 1 { return table.seconds(numbers: (made + data.reduce(1, *)) * 2) }
       return groups * table.seconds(rows: made / result[1], contracted: taps, columns: result[1] / groups)
     case .attention:
-      guard let key = shape(node.inputs.count > 1 ? node.inputs[1] : nil, kept), let dims = result.last, key.count >= 2 else { return 0 }
+      guard let key = shape(node.inputs.count > 1 ? node.inputs[1] : nil, kept), let dims = result.last, key.count >= 2 else {
+        return 0
+      }
       let keys = key[key.count - 2]
       return 2 * table.seconds(rows: made / dims, contracted: dims, columns: keys)
     case .elementwise, .normalisation, .reduction, .pooling, .joining, .indexing, .quantisation, .recurrence:

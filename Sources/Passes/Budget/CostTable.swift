@@ -69,7 +69,8 @@ public struct CostTable: Codable, Sendable {
   }
 
   private var isWhole: Bool {
-    products.count == Self.rows.count * Self.contracted.count * Self.columns.count && products.allSatisfy { $0 > 0 && $0.isFinite }
+    products.count == Self.rows.count * Self.contracted.count * Self.columns.count
+      && products.allSatisfy { $0 > 0 && $0.isFinite }
       && number > 0 && step > 0
   }
 

@@ -23,11 +23,12 @@ extension Compensation {
     }
   }
 
-  /// True where what goes is what can be made up for best.
-  var choosesByFit: Bool {
+  /// What makes an index worth keeping where nobody says.
+  var usualCriterion: Criterion {
     switch self {
-    case .none, .bias, .ridge: false
-    case .obs, .auto: true
+    case .none: .activation
+    case .bias, .ridge: .fluctuation
+    case .obs, .auto: .obs
     }
   }
 }
@@ -38,6 +39,8 @@ public struct CompensationOptions: Sendable {
   public var data: CalibrationData
   /// What is done.
   public var mode = Compensation.auto
+  /// What makes an index worth keeping; nil: what suits the mode (obs; fluctuation for ridge and bias; activation for none).
+  public var criterion: Criterion?
   /// λ: how strongly fitted weights hold to those that stand there, as a share of the mean second moment of the inputs.
   public var strength = 0.1
   /// β: which share of what the stream has drifted by the layers before is put into the target of a fit.
@@ -48,6 +51,9 @@ public struct CompensationOptions: Sendable {
   public var threads = 1
   /// The model that the module was imported from, which control flow needs to be executed.
   public var source: NamedModel?
+
+  /// True where what goes is chosen by scores of weights or gradients.
+  var wantsScores: Bool { criterion.map { $0.basis != .inputs } ?? false }
 
   /// The defaults, with samples.
   public init(data: CalibrationData) { self.data = data }

@@ -22,10 +22,12 @@ extension Compensator {
     let data = options.data
     let batches = (data.count / 10 + data.batchSize - 1) / data.batchSize
     let held = data.isFixedSize ? batches * data.batchSize : data.count / 10
-    guard held > 0, held < data.count else { return (.obs, []) }
+    guard held > 0, held < data.count else { return (options.criterion == nil ? .obs : .ridge, []) }
     var trial = options
     trial.data = data.part(0..<data.count - held)
-    let modes: [Compensation] = [.obs, .ridge, .bias, .none]
+    let modes = Compensation.allCases.filter { mode in
+      mode != .auto && (options.criterion == nil || mode != .obs)
+    }
     let errors = try Compensator(chooser, options: trial, mode: .obs) { name, share in progress("trying: \(name)", share) }
       .errors(of: modes, on: data.part(data.count - held..<data.count))
     let trials = zip(modes, errors).map { CompensationReport.Trial(mode: $0, error: $1) }

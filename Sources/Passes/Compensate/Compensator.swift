@@ -282,9 +282,28 @@ final class Compensator {
       for (statistics, fits) in sites { all += try self.costs(statistics, fits, isFitted: isFitted) }
       return all
     }
-    var order = isSorted(group) ? lastFirst(group) : nil
-    if order == nil, !mode.choosesByFit { order = Removal.order(try costs(isFitted: false), columns: columns, count: count) }
+    let order = order(group, sites.map { ($0.0, $0.1) })
     return Removal(try costs(isFitted: mode.isFitted), columns: columns, count: count, order: order)
+  }
+
+  /// The order in which a group's members go, where a criterion says it once and for all: the least worth first. Nil where each choice hangs on
+  /// what is gone already.
+  private func order(_ group: Int, _ sites: [(SiteStatistics, [BlockFit])]) -> [Int]? {
+    if isSorted(group) { return lastFirst(group) }
+    let criterion = options.criterion ?? mode.usualCriterion
+    if criterion.basis != .inputs {
+      let worth = chooser.scores.byGroup[group]
+      return worth.indices.sorted { (worth[$0], -$0) < (worth[$1], -$1) }
+    }
+    if criterion == .obs { return nil }
+    var worth = [Double](repeating: 0, count: solution.groups[group].extent)
+    for (statistics, fits) in sites {
+      for (block, columns) in columns(group, statistics.site).enumerated() {
+        let own = fits[block].worth(factors: statistics.factors(block: block), ofFluctuation: criterion == .fluctuation)
+        for member in columns.indices { worth[member] += statistics.level * columns[member].reduce(0) { $0 + own[$1] } }
+      }
+    }
+    return worth.indices.sorted { (worth[$0], -$0) < (worth[$1], -$1) }
   }
 
   /// Dims that are rotated are sorted by worth.
@@ -472,10 +491,7 @@ final class Compensator {
     for group in groups.filter({ !isInside($0) }) + groups.filter(isInside) {
       let extent = solution.groups[group].extent
       let columns = columns(group, site)
-      var order = isSorted(group) ? lastFirst(group) : nil
-      if order == nil, !mode.choosesByFit {
-        order = Removal.order(try self.costs(statistics, fits, isFitted: false), columns: columns, count: extent)
-      }
+      let order = order(group, [(statistics, fits)])
       let removal = Removal(costs, columns: columns, count: extent, going: extent - sizes[group], order: order)
       plan.kept[group] = removal.kept(sizes[group])
     }

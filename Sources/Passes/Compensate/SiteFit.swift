@@ -140,6 +140,18 @@ struct BlockFit {
     return second
   }
 
+  /// ‖W‖² times the second moment, or the variance, of each column; W scaled by how much an error of each result counts.
+  func worth(factors: [Double], ofFluctuation: Bool) -> [Double] {
+    (0..<weights.rows).map { column in
+      var size = 0.0
+      for (result, factor) in factors.enumerated() { size += weights[column, result] * weights[column, result] * factor * factor }
+      var moment = regularised[column, column] - ridge
+      if isCentred, !ofFluctuation { moment += mean[column] * mean[column] }
+      if !isCentred, ofFluctuation { moment -= mean[column] * mean[column] }
+      return size * max(0, moment)
+    }
+  }
+
   /// The weights that fit best around those that stand there when all columns stay, and A⁻¹; nil where A is singular.
   func whole(_ algebra: LinearAlgebra) -> (weights: Matrix, inverse: Matrix)? {
     guard let inverse = algebra.inverse(regularised) else { return nil }

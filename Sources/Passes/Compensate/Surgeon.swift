@@ -94,8 +94,7 @@ final class Surgeon: ColumnCost {
 }
 
 /// The cost of columns whose loss nobody makes up for: with moments G of the inputs and weights W whose results are scaled by how much an error of
-/// each counts, removing columns R costs tr(W_Rᵀ · G_RR · W_R). Of a single column that is ‖W‖² · ‖X‖², the square of the score of Sun et al.,
-/// "A simple and effective pruning approach for large language models" (Wanda), 2024.
+/// each counts, removing columns R costs tr(W_Rᵀ · G_RR · W_R).
 final class PlainLoss: ColumnCost {
   private let second: Matrix
   private let weights: Matrix
@@ -182,12 +181,6 @@ struct Removal {
     }
     self.order = order + left.sorted()
     self.errors = errors + Array(repeating: errors[errors.count - 1], count: left.count)
-  }
-
-  /// Members by what each costs by itself, the cheapest first.
-  static func order(_ costs: [any ColumnCost], columns: [[[Int]]], count: Int) -> [Int] {
-    let worth = (0..<count).map { member in zip(costs, columns).reduce(0) { $0 + $1.0.cost($1.1[member]) } }
-    return worth.indices.sorted { (worth[$0], $0) < (worth[$1], $1) }
   }
 
   /// A given order with its errors.

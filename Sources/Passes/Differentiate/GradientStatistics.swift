@@ -173,7 +173,7 @@ private struct Gathering {
       if sums[value] == nil { sums[value] = Array(repeating: 0, count: numbers.count) }
       for at in numbers.indices { sums[value]?[at] += Float(numbers[at]) }
     case .taylor, .fisher: addSlices(numbers, of: value)
-    case .random, .l1, .l2, .linf, .bnScale, .fpgm, .lamp, .remain: break
+    case .random, .l1, .l2, .linf, .bnScale, .fpgm, .lamp, .remain, .activation, .fluctuation, .obs: break
     }
   }
 
@@ -213,7 +213,7 @@ private struct Gathering {
         if let content = weights[entry.place.value], let weight = Tensor(content)?.reals, let gradient = sums[entry.place.value] {
           entry.figures = slices(entry, content.shape) { abs(weight[$0] * Double(gradient[$0])) }
         }
-      case .fisher, .random, .l1, .l2, .linf, .bnScale, .fpgm, .lamp, .remain: break
+      case .fisher, .random, .l1, .l2, .linf, .bnScale, .fpgm, .lamp, .remain, .activation, .fluctuation, .obs: break
       }
       return entry
     }

@@ -1,8 +1,7 @@
 import Graph
 
 /// What makes an index worth keeping: a figure of its slice of each weight that carries it. w are the weights of the slice, g their gradients.
-///
-/// Not here: criteria of what flows through the model (`activation`, `fluctuation`) and of inputs' Gram matrices (`obs`).
+/// x are the inputs that the layers after it get from the index, W their weights for it.
 public enum Criterion: String, Sendable, CaseIterable, Codable {
   /// Drawn at random, from a seed: what every other criterion must beat.
   case random
@@ -32,12 +31,43 @@ public enum Criterion: String, Sendable, CaseIterable, Codable {
   /// "Faster gaze prediction with dense networks and Fisher pruning"; Liu et al. 2021, "Group Fisher Pruning").
   case fisher
 
-  /// True where gradients, and so data, are needed.
-  public var needsGradients: Bool {
+  /// ‖W‖·‖x‖ (Sun et al. 2024, "A Simple and Effective Pruning Approach for Large Language Models", Wanda; for whole inputs).
+  case activation
+  /// ‖W‖² · Var(x): a constant input can be made up for by a bias (An et al. 2024, "Fluctuation-based Adaptive Structured Pruning for Large
+  /// Language Models", FLAP).
+  case fluctuation
+  /// By how much the error of the layers after it grows when their other weights are fitted anew (Hassibi and Stork 1993, "Second Order
+  /// Derivatives for Network Pruning"; see `Surgeon`).
+  case obs
+
+  /// What a criterion looks at.
+  public enum Basis: Sendable {
+    case weights
+    /// Gradients of a loss, which need data.
+    case gradients
+    /// What flows through the model, which needs data.
+    case inputs
+  }
+
+  /// What the criterion looks at.
+  public var basis: Basis {
     switch self {
-    case .random, .l1, .l2, .linf, .bnScale, .fpgm, .lamp, .remain: false
-    case .taylor, .saliency, .fisher: true
+    case .random, .l1, .l2, .linf, .bnScale, .fpgm, .lamp, .remain: .weights
+    case .taylor, .saliency, .fisher: .gradients
+    case .activation, .fluctuation, .obs: .inputs
     }
+  }
+
+  /// True where gradients, and so data, are needed.
+  public var needsGradients: Bool { basis == .gradients }
+}
+
+extension Criterion {
+  /// What to say where there are no data and the criterion goes by some.
+  public var needsData: Diagnostic {
+    let others = Self.allCases.filter { $0.basis == .weights }.map(\.rawValue).joined(separator: ", ")
+    let what = basis == .gradients ? "gradients" : "what flows through the model"
+    return Diagnostic(.usage, "--criterion \(rawValue) goes by \(what), so it needs --data; without data there are \(others)")
   }
 }
 

@@ -35,7 +35,7 @@ struct SliceFigures {
     }
     func squares() -> [Double] { gathered(axisSums(content, place, squared: true), +) }
     switch criterion {
-    case .random, .bnScale: return none
+    case .random, .bnScale, .activation, .fluctuation, .obs: return none
     case .l1: return gathered(axisSums(content, place, squared: false), +)
     case .l2: return squares().map { $0.squareRoot() }
     case .lamp: return Self.shares(squares())
