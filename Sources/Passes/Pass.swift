@@ -40,6 +40,12 @@ public struct CompileOptions: Sendable {
   public var choice = ChoiceOptions()
   /// What makes an index worth keeping.
   public var criterion = Criterion.l2
+  /// How the figures that an index has in several weights become one.
+  public var aggregation = ScoreAggregation.mean
+  /// How the figures of a group are made comparable with those of others.
+  public var normalisation = ScoreNormalisation.mean
+  /// What criteria of gradients take them of and on; nil without data.
+  public var gradients: GradientStatistics.Source?
   /// Globs of weights that decide scores; of a group that none of them carries, all its weights do. Empty for all.
   public var judges: [Glob] = []
   /// Seed of everything random.
@@ -74,8 +80,7 @@ public struct Pass: Sendable {
 /// The compiler: passes in order.
 public enum Pipeline {
   /// All passes of a compile. The order is forced: each needs what the one before it found.
-  public static let compile: [Pass] =
-    [dropBlocks] + solve + [removeZeros, compensate, score, choose, shrink, verify, measure]
+  public static let compile: [Pass] = [dropBlocks] + solve + [removeZeros, compensate, score, choose, shrink, verify, measure]
 
   /// The passes that find groups and leave the model as it is.
   public static let solve: [Pass] = [privateCopies, inferTypes, solveAxes]
@@ -144,11 +149,23 @@ public enum Pipeline {
     guard let solution = compilation.solution, compilation.options.plan == nil, compilation.plan == nil else { return }
     let options = compilation.options
     let candidates = Chooser(solution: solution, scores: Scores(byGroup: []), options: options.choice).candidates()
-    compilation.scores = Scores(
-      solution.judged(by: options.judges), criterion: options.criterion, seed: options.seed, groups: Set(candidates)
-    ) {
-      options.progress("score", $0)
+    var statistics: GradientStatistics?
+    if options.criterion.needsGradients {
+      guard let source = options.gradients else {
+        let others = Criterion.allCases.filter { !$0.needsGradients }.map(\.rawValue).joined(separator: ", ")
+        throw Diagnostic(
+          .usage,
+          "--criterion \(options.criterion.rawValue) goes by gradients, so it needs --data; without data there are \(others)")
+      }
+      statistics = try GradientStatistics(solution, criterion: options.criterion, groups: Set(candidates), source: source) {
+        options.progress("gradients", $0)
+      }
     }
+    compilation.scores = Scores(
+      solution.judged(by: options.judges), criterion: options.criterion, aggregation: options.aggregation,
+      normalisation: options.normalisation,
+      seed: options.seed, groups: Set(candidates), gradients: statistics
+    ) { options.progress("score", $0) }
   }
 
   static let choose = Pass(name: "choose", summary: "decide which indices stay, by budget and worth, or by a given plan") {
@@ -186,7 +203,9 @@ public enum Pipeline {
     guard let solution = compilation.solution, let budget = try compilation.measuredBudget(solution) else { return }
     let share = try budget.share(of: compilation.module)
     compilation.measured = share
-    guard case .latency = compilation.options.choice.budget, share > 1, compilation.plan?.prunedGroups.isEmpty == false else { return }
+    guard case .latency = compilation.options.choice.budget, share > 1, compilation.plan?.prunedGroups.isEmpty == false else {
+      return
+    }
     throw Diagnostic(
       .refused,
       "the smaller model takes \(Int((share * 100).rounded())) % of the original's time, so it is not faster; nothing is written. "

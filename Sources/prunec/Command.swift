@@ -39,6 +39,7 @@ enum Command {
     case .bench: try BenchVerb(invocation, console).run()
     case .verify: return try VerifyVerb(invocation, console).run() ? 0 : exitCode(.refused)
     case .convert: try ConvertVerb(invocation, console).run()
+    case .differentiate: try DifferentiateVerb(invocation, console).run()
     case .trace: try TraceVerb(invocation, console).run()
     case .completions: try CompletionsVerb(invocation, console).run()
     case .help: break

@@ -11,6 +11,11 @@ struct CompileRequest {
   var choice = ChoiceOptions()
   var depth = DepthOptions()
   var criterion = Criterion.l2
+  var aggregation = ScoreAggregation.mean
+  var normalisation = ScoreNormalisation.mean
+  /// What criteria of gradients differentiate, and which output it is of.
+  var loss: Loss?
+  var lossOutput: String?
   var seed: UInt64 = 0
   /// What is done for layers that lose inputs; nil where nothing is said.
   var compensation: Compensation?
@@ -67,6 +72,11 @@ struct CompileRequest {
     compensation = try invocation.word(.compensate, as: Compensation.self)
     criterion = try Self.criterion(invocation)
     judges = try invocation.list(.scoreBy).map(Glob.init)
+    aggregation = try invocation.word(.aggregate, as: ScoreAggregation.self) ?? .mean
+    normalisation = try invocation.word(.normalise, as: ScoreNormalisation.self) ?? .mean
+    loss = try DifferentiateVerb.loss(invocation)
+    lossOutput = invocation.text(.of)
+    try Self.checkScoring(invocation, criterion, normalisation, choice.scope)
     if let text = invocation.text(.seed) {
       guard let number = UInt64(text) else {
         throw Diagnostic(.usage, "--seed \(text): a whole number from 0 to \(UInt64.max) is expected")
@@ -89,7 +99,8 @@ struct CompileRequest {
   }
 
   private static func isBudgetGiven(_ invocation: Invocation) -> Bool {
-    invocation.texts(.ratio).contains { !$0.contains("=") } || [.keepParams, .keepFlops, .keepLatency, .keepMemory].contains(where: invocation.has)
+    invocation.texts(.ratio).contains { !$0.contains("=") }
+      || [.keepParams, .keepFlops, .keepLatency, .keepMemory].contains(where: invocation.has)
   }
 
   private static func depth(_ invocation: Invocation) throws(Diagnostic) -> DepthOptions {
@@ -108,6 +119,37 @@ struct CompileRequest {
     return depth
   }
 
+  /// Combinations of a criterion and options that make no sense.
+  private static func checkScoring(
+    _ invocation: Invocation, _ criterion: Criterion, _ normalisation: ScoreNormalisation, _ scope: Scope
+  ) throws(Diagnostic) {
+    let name = criterion.rawValue
+    if criterion.needsGradients {
+      guard invocation.has(.data) else {
+        let others = Criterion.allCases.filter { !$0.needsGradients }.map(\.rawValue).joined(separator: ", ")
+        throw Diagnostic(.usage, "--criterion \(name) goes by gradients, so it needs --data; without data there are \(others)")
+      }
+      let compensation = invocation.text(.compensate) ?? "none"
+      guard compensation == Compensation.none.rawValue else {
+        throw Diagnostic(
+          .usage,
+          "--compensate \(compensation) chooses what goes by itself, so --criterion \(name) has nothing to choose; leave one out")
+      }
+    } else if let option = [Option.loss, .of].first(where: invocation.has) {
+      throw Diagnostic(
+        .usage, "\(option.entry.name) is differentiated by criteria of gradients; \(name) is none; leave it out, or choose taylor"
+      )
+    }
+    if criterion == .random, let option = [Option.aggregate, .normalise].first(where: invocation.has) {
+      throw Diagnostic(.usage, "\(option.entry.name) has no figures to work on: --criterion random draws them; leave it out")
+    }
+    if normalisation == .gaussian, scope == .global {
+      throw Diagnostic(
+        .usage, "--normalise gaussian gives figures below 0, which --scope global cannot weigh by cost; choose another of the two"
+      )
+    }
+  }
+
   private static func checkConflicts(_ invocation: Invocation) throws(Diagnostic) {
     let isRatio = invocation.texts(.ratio).contains { !$0.contains("=") }
     let budgets = [
@@ -123,7 +165,8 @@ struct CompileRequest {
     guard invocation.has(.apply) else { return }
     let choosing: [Option] = [
       .ratio, .maxRatio, .keepParams, .keepFlops, .keepLatency, .keepMemory, .roundTo, .minKeep, .uniform, .scope, .criterion,
-      .seed, .only, .ignore, .kinds, .dropBlocks, .keepDepth, .data, .compensate, .scoreBy,
+      .seed, .only, .ignore, .kinds,
+      .dropBlocks, .keepDepth, .data, .compensate, .aggregate, .normalise, .loss, .of, .scoreBy,
     ]
     if let other = choosing.first(where: invocation.has) {
       throw Diagnostic(
@@ -157,8 +200,9 @@ struct CompileRequest {
   private static func checkRemoveZeros(_ invocation: Invocation) throws(Diagnostic) {
     guard invocation.has(.removeZeros) else { return }
     let choosing: [Option] = [
-      .ratio, .maxRatio, .keepParams, .keepFlops, .roundTo, .minKeep, .uniform, .scope, .criterion, .scoreBy, .dropBlocks,
-      .keepDepth, .data, .compensate, .apply,
+      .ratio, .maxRatio, .keepParams, .keepFlops, .keepLatency, .keepMemory, .roundTo, .minKeep, .uniform, .scope, .criterion,
+      .scoreBy,
+      .aggregate, .normalise, .loss, .of, .dropBlocks, .keepDepth, .data, .compensate, .apply,
     ]
     let isNothing = invocation.texts(.ratio).allSatisfy { Double($0) == 0 }
     guard let other = choosing.first(where: { invocation.has($0) && !($0 == .ratio && isNothing) }) else { return }

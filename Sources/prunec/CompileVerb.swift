@@ -36,7 +36,12 @@ struct CompileVerb {
       progress.report("reading \(path)")
       let data = try CalibrationFile.read(path, file)
       if options.depth.kept != nil { options.depth.data = data.whole }
-      if options.depth.kept == nil || options.choice.budget != .ratio(0) {
+      if request.criterion.needsGradients {
+        var gradients = GradientStatistics.Source(data: data)
+        (gradients.loss, gradients.output, gradients.seed) = (request.loss, request.lossOutput, request.seed)
+        (gradients.threads, gradients.source) = (options.depth.threads, options.depth.source)
+        options.gradients = gradients
+      } else if options.depth.kept == nil || options.choice.budget != .ratio(0) {
         var compensation = CompensationOptions(data: data)
         compensation.mode = request.compensation ?? .auto
         compensation.threads = options.depth.threads
@@ -44,8 +49,10 @@ struct CompileVerb {
         options.compensation = compensation
       }
     }
-    options.measurement = try measurement(file, options.compensation?.data, threads: options.depth.threads, progress)
+    options.measurement = try measurement(
+      file, options.compensation?.data ?? options.gradients?.data, threads: options.depth.threads, progress)
     options.criterion = request.criterion
+    (options.aggregation, options.normalisation) = (request.aggregation, request.normalisation)
     options.judges = request.judges
     options.seed = request.seed
     options.removesZeros = request.removesZeros
@@ -109,12 +116,16 @@ struct CompileVerb {
     } else if let data {
       inputs = data.part(0..<(data.isFixedSize ? data.batchSize : 1)).batch(0)
     } else {
-      inputs = try InventedInputs.firstAccepted(for: file.module, seed: request.seed, trying: [(1, 128), (1, 64), (1, 16), (2, 6)]) {
+      inputs = try InventedInputs.firstAccepted(
+        for: file.module, seed: request.seed, trying: [(1, 128), (1, 64), (1, 16), (2, 6)]
+      ) {
         (inputs) throws(Diagnostic) in
         try Session(file.module, source: file.document?.model, threads: threads).run(inputs)
       }.inputs
     }
-    let table = isTimed ? try CostTable.here(threads: threads, version: Command.version) { progress.report("measuring this machine", $0) } : nil
+    let table =
+      isTimed
+      ? try CostTable.here(threads: threads, version: Command.version) { progress.report("measuring this machine", $0) } : nil
     return MeasurementOptions(inputs: inputs, threads: threads, table: table, source: file.document?.model)
   }
 

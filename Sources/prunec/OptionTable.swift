@@ -4,7 +4,7 @@ import Runtime
 /// Every option of the command: this table drives parsing, help and completions.
 enum Option: CaseIterable, Sendable, Hashable {
   case output, ratio, maxRatio, keepParams, keepFlops, keepLatency, keepMemory
-  case roundTo, minKeep, uniform, scope, criterion
+  case roundTo, minKeep, uniform, scope, criterion, aggregate, normalise, loss, of
   case only, ignore, kinds
   case dropBlocks, keepDepth, data, compensate, blocks
   case removeZeros, masks, scoreBy, pattern, global
@@ -39,9 +39,11 @@ enum Option: CaseIterable, Sendable, Hashable {
           + "random ones")
     case .keepMemory:
       OptionEntry(
-        "--keep-memory", [], .text("S"), "keep this share of the memory that a run takes: weights, and what lies between the layers")
+        "--keep-memory", [], .text("S"),
+        "keep this share of the memory that a run takes: weights, and what lies between the layers")
     case .table:
-      OptionEntry("--table", [], .none, "measure how long products of matrices take here, as --keep-latency wants to know, and show it")
+      OptionEntry(
+        "--table", [], .none, "measure how long products of matrices take here, as --keep-latency wants to know, and show it")
     case .roundTo:
       OptionEntry(
         "--round-to", [], .text("N"),
@@ -57,7 +59,20 @@ enum Option: CaseIterable, Sendable, Hashable {
     case .criterion:
       OptionEntry(
         "--criterion", [], .choice("NAME", Criterion.allCases.map(\.rawValue) + [Option.magnitude]),
-        "what makes an index worth keeping (l2); magnitude is l1, remain counts the numbers that are not zero")
+        "what makes an index worth keeping (l2); magnitude is another word for l1")
+    case .aggregate:
+      OptionEntry(
+        "--aggregate", [], .choice("HOW", ScoreAggregation.allCases.map(\.rawValue)),
+        "how the figures that an index has in several weights become one (mean)")
+    case .normalise:
+      OptionEntry(
+        "--normalise", ["--normalize"], .choice("HOW", ScoreNormalisation.allCases.map(\.rawValue)),
+        "how the figures of a group are made comparable with those of others (mean)")
+    case .loss:
+      OptionEntry(
+        "--loss", [], .choice("LOSS", Loss.names.map(\.name)),
+        "what criteria of gradients differentiate (cross-entropy with labels, next-token for language models, else sum-squares)")
+    case .of: OptionEntry("--of", [], .text("OUTPUT"), "the output that the loss is of (the first real one)")
     case .seed: OptionEntry("--seed", [], .text("N"), "seed of everything random (0)")
     case .only:
       OptionEntry("--only", [], .text("GLOB,.."), isList: true, "prune only groups that match, by their own name or a tensor's")
@@ -154,10 +169,22 @@ enum Option: CaseIterable, Sendable, Hashable {
       return OptionEntry(
         "--dim", [], .text("NAME=N"), isList: true, "length of a symbolic extent, for inputs made up (some are tried)")
     }
+    if self == .loss, verb == .differentiate {
+      return OptionEntry("--loss", [], .choice("LOSS", Loss.names.map(\.name)), "what is differentiated")
+    }
+    if self == .only, verb == .differentiate {
+      return OptionEntry("--only", [], .text("GLOB,.."), isList: true, "differentiate by the parameters that match (all)")
+    }
+    if self == .dimension, verb == .differentiate {
+      return OptionEntry("--dim", [], .text("NAME=N"), isList: true, "fix a symbolic extent of the inputs")
+    }
+    if self == .seed, verb == .trace { return OptionEntry("--seed", [], .text("N"), "seed of random weights (0)") }
     if self == .output, verb == .masks {
       return OptionEntry("--output", ["-o"], .file("M.safetensors"), "where the masks go, one tensor of f32 for each parameter")
     }
-    if self == .seed, verb == .trace { return OptionEntry("--seed", [], .text("N"), "seed of random weights (0)") }
+    if self == .data, verb == .masks {
+      return OptionEntry("--data", [], .file("X.npz"), "samples that criteria of gradients, such as saliency, go by")
+    }
     if self == .seed, verb != .compile, verb != .masks {
       return OptionEntry("--seed", [], .text("N"), "seed of inputs made up, and of what the model draws at random (0)")
     }
@@ -167,30 +194,37 @@ enum Option: CaseIterable, Sendable, Hashable {
   /// Verbs that take the option.
   var verbs: [Verb] {
     switch self {
-    case .output: [.compile, .masks, .dot, .convert, .trace]
+    case .output: [.compile, .masks, .dot, .differentiate, .convert, .trace]
     case .weights, .list: [.trace]
     case .seed: [.compile, .masks, .run, .bench, .verify, .trace]
     case .plan: [.compile, .verify]
     case .inputs, .threads: [.compile, .run, .bench, .verify]
-    case .dimension: [.run, .bench, .verify]
+    case .dimension: [.run, .bench, .verify, .differentiate]
+    case .only: [.compile, .masks, .differentiate]
+    case .loss, .of: [.compile, .masks, .differentiate]
     case .maxIterations: [.run, .bench]
     case .check, .noCheck: [.compile]
     case .tolerance: [.verify]
     case .outputs, .profile: [.run]
     case .versus: [.bench]
     case .table: [.bench]
-    case .ratio, .maxRatio, .keepParams, .keepFlops, .roundTo, .minKeep, .uniform, .scope, .criterion, .only, .ignore, .kinds,
-      .apply, .scoreBy:
+    case .ratio, .maxRatio, .keepParams, .keepFlops, .roundTo, .minKeep, .uniform, .scope, .criterion, .aggregate, .normalise,
+      .ignore, .kinds, .apply, .scoreBy:
       [.compile, .masks]
-    case .keepLatency, .keepMemory, .strict, .dryRun, .stopAfterEdit, .dropBlocks, .keepDepth, .compensate, .removeZeros: [.compile]
-    case .data: [.compile, .groups]
+    case .keepLatency, .keepMemory, .strict, .dryRun, .stopAfterEdit, .dropBlocks, .keepDepth, .compensate, .removeZeros:
+      [.compile]
+    case .data: [.compile, .groups, .masks]
     case .masks: [.compile, .stats, .masks]
     case .pattern, .global: [.masks]
     case .blocks: [.groups]
     case .printAfter: [.compile, .run]
     case .json: [.compile, .groups, .stats, .masks, .explain, .verifyDimensions, .bench, .verify]
     case .quiet:
-      [.compile, .groups, .stats, .masks, .explain, .dot, .print, .verifyDimensions, .run, .bench, .verify, .convert, .trace]
+      [
+        .compile, .groups, .stats, .masks, .explain, .dot, .print, .verifyDimensions, .run, .bench, .verify, .differentiate,
+        .convert,
+        .trace,
+      ]
     case .timing: [.compile]
     case .help: Verb.allCases
     case .version: []
@@ -203,8 +237,8 @@ enum Option: CaseIterable, Sendable, Hashable {
     case .plan where verb == .verify, .seed where verb != .compile && verb != .masks: .running
     case .ratio, .maxRatio, .keepParams, .keepFlops, .keepLatency, .keepMemory, .roundTo, .minKeep, .uniform, .keepDepth: .howMuch
     case .data where verb == .groups, .blocks: .report
-    case .scope, .criterion, .seed, .only, .ignore, .kinds, .dropBlocks, .data, .compensate, .removeZeros, .scoreBy, .pattern,
-      .global:
+    case .scope, .criterion, .aggregate, .normalise, .loss, .of, .seed, .only, .ignore, .kinds, .dropBlocks, .data, .compensate,
+      .removeZeros, .scoreBy, .pattern, .global:
       .what
     case .output, .plan, .apply, .strict, .dryRun, .weights, .masks: .files
     case .inputs, .outputs, .dimension, .threads, .profile, .maxIterations, .versus, .check, .noCheck, .tolerance: .running

@@ -2,7 +2,7 @@
 enum Verb: String, CaseIterable, Sendable {
   case compile, groups, stats, masks, explain, dot, print
   case verifyDimensions = "verify-dimensions"
-  case run, bench, verify, convert, trace, completions, help
+  case run, bench, verify, differentiate, convert, trace, completions, help
 
   /// What it does, in one line.
   var summary: String {
@@ -18,6 +18,7 @@ enum Verb: String, CaseIterable, Sendable {
     case .run: "execute the model, and show or write its outputs"
     case .bench: "time the model, alone or beside another"
     case .verify: "run a smaller model beside its original, restricted to what the plan keeps, and compare"
+    case .differentiate: "make a model that computes the gradients of a loss by the parameters"
     case .convert: "write the model in another format, nothing pruned"
     case .trace: "make a model that is written in Swift, by name"
     case .completions: "print a completion script for a shell"
@@ -28,7 +29,7 @@ enum Verb: String, CaseIterable, Sendable {
   /// The arguments that are no options.
   var operands: [Operand] {
     switch self {
-    case .compile, .groups, .stats, .masks, .dot, .print, .verifyDimensions, .run, .bench, .convert: [.model]
+    case .compile, .groups, .stats, .masks, .dot, .print, .verifyDimensions, .run, .bench, .differentiate, .convert: [.model]
     case .verify: [.model, .smaller]
     case .explain: [.model, .tensor]
     case .trace: [.traced]
@@ -51,6 +52,7 @@ enum Verb: String, CaseIterable, Sendable {
     case .run: "run MODEL [--inputs X.npz] [--outputs Y.npz] [options]"
     case .bench: "bench MODEL [--vs OTHER] [--threads N] [--json]"
     case .verify: "verify MODEL SMALLER --plan P.json [--inputs X.npz]"
+    case .differentiate: "differentiate MODEL --loss LOSS [--of OUTPUT] [-o GRADIENT]"
     case .convert: "convert MODEL -o OTHER"
     case .trace: "trace NAME|config.json [-o FILE] [--seed N | --weights FILE] | --list"
     case .completions: "completions bash|zsh|fish"
@@ -122,6 +124,12 @@ enum Verb: String, CaseIterable, Sendable {
       value inside, must be those of SMALLER, and each of SMALLER's numbers must be the original's, bit for bit. Inputs are random
       unless given. Exit code 1 when something differs.
       """
+    case .differentiate:
+      """
+      The result is a model like any other: it takes the inputs of MODEL, and those of the loss (labels for cross-entropy, target for mse,
+      target.OUTPUT for distortion), and gives out the loss and an array grad.NAME for every parameter NAME. It runs with 'prunec run'.
+      Without -o it is printed as text. An operator that lets no gradient pass is an error that names it.
+      """
     case .convert:
       """
       .onnx to .ir and back. The .ir is a safetensors file: its tensors are the parameters, its metadata carries the program.
@@ -179,6 +187,11 @@ enum Verb: String, CaseIterable, Sendable {
       ("prunec bench small.onnx --vs vit.onnx --threads 1", "says how many times faster small.onnx is than vit.onnx")
     case .verify:
       ("prunec verify vit.onnx small.onnx --plan plan.json", "proves that small.onnx is what plan.json makes of vit.onnx")
+    case .differentiate:
+      (
+        "prunec differentiate lenet.onnx --loss cross-entropy -o gradient.onnx",
+        "writes a model that takes images and labels, and returns the gradient of every weight"
+      )
     case .convert: ("prunec convert vit.onnx -o vit.ir", "writes vit.onnx as one safetensors file")
     case .trace:
       ("prunec trace resnet18 -o resnet18.onnx", "writes ResNet-18 with random weights")

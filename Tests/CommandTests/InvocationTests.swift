@@ -155,7 +155,10 @@ struct InvocationTests {
       (["--min-keep", "x"], "--min-keep x: a whole number of at least 1 is expected"),
       (["--seed", "-1"], "--seed -1: a whole number from 0 to 18446744073709551615 is expected"),
       (["--scope", "globl"], "--scope globl: no such choice; did you mean 'global'?"),
-      (["--criterion", "biggest"], "--criterion biggest: no such choice; it is one of l1, l2, remain, random, magnitude"),
+      (
+        ["--criterion", "biggest"],
+        "--criterion biggest: no such choice; it is one of random, l1, l2, linf, bn-scale, fpgm, lamp, remain, taylor, saliency, fisher, magnitude"
+      ),
       (["--kinds", "heads,haeds"], "--kinds haeds: no such choice; did you mean 'heads'?"),
       (["--only", "a,,b"], "--only has an empty entry; write entries with single commas between"),
       (["--print-after", "solv"], "--print-after solv: no such pass; did you mean 'solve'?"),

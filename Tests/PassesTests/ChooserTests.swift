@@ -43,7 +43,9 @@ import Testing
     var options = ChoiceOptions()
     options.rounding = 1
     set(&options)
-    let plan = Chooser(solution: solution, scores: scores ?? ascending(solution), options: options).plan()
+    guard let plan = try? Chooser(solution: solution, scores: scores ?? ascending(solution), options: options).plan() else {
+      return []
+    }
     return zip(plan.kept, solution.groups).map { $0 ?? Array(0..<$1.extent) }
   }
 

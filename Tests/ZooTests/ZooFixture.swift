@@ -37,9 +37,14 @@ struct ZooFixture {
     try Zoo.model(configuration: configuration).module(named: name, weights: .stored(tensors))
   }
 
+  /// The recorded inputs.
+  func inputs(of module: Module) throws -> [RuntimeValue] {
+    try ArrayExchange.inputs(of: module, from: arrays.filter { $0.name.hasPrefix("in.") })
+  }
+
   /// By output, the largest difference from the library's numbers, in shares of its largest number.
   func errors(of module: Module) throws -> [String: Double] {
-    let inputs = try ArrayExchange.inputs(of: module, from: arrays.filter { $0.name.hasPrefix("in.") })
+    let inputs = try inputs(of: module)
     let outputs = try Session(module).run(inputs)
     var errors: [String: Double] = [:]
     for (output, value) in zip(module.outputs, outputs) {

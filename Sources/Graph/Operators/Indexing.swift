@@ -228,7 +228,7 @@ extension Indexing {
     let strides = KnownValue.strides(known.shape)
     var entries = known.entries
     var isKnown = true
-    _ = KnownValue.made(positions.shape) { index in
+    let visited = KnownValue.made(positions.shape) { index in
       guard isKnown, let number = positions.entry(at: index).whole?.constant else {
         isKnown = false
         return .unknown
@@ -242,7 +242,7 @@ extension Indexing {
       entries[zip(target, strides).reduce(0) { $0 + $1.0 * $1.1 }] = written(context, at: index)
       return .unknown
     }
-    if isKnown { context.setKnown(0, KnownValue(shape: known.shape, entries: entries)) }
+    if isKnown, visited != nil { context.setKnown(0, KnownValue(shape: known.shape, entries: entries)) }
   }
 
   private static func scatterND(_ context: inout InferenceContext) throws(Diagnostic) {
@@ -264,7 +264,7 @@ extension Indexing {
     let strides = KnownValue.strides(known.shape)
     var entries = known.entries
     var isKnown = true
-    _ = KnownValue.made(outer + Array(known.shape[depth...])) { index in
+    let visited = KnownValue.made(outer + Array(known.shape[depth...])) { index in
       guard isKnown, let place = position(positions, at: Array(index[..<outer.count]), depth: depth, in: known.shape),
         zip(place, known.shape).allSatisfy({ (0..<$1).contains($0) })
       else {
@@ -275,7 +275,8 @@ extension Indexing {
       entries[zip(target, strides).reduce(0) { $0 + $1.0 * $1.1 }] = written(context, at: index)
       return .unknown
     }
-    if isKnown { context.setKnown(0, KnownValue(shape: known.shape, entries: entries)) }
+    // More updates than are followed leave nothing known.
+    if isKnown, visited != nil { context.setKnown(0, KnownValue(shape: known.shape, entries: entries)) }
   }
 
   /// What a scatter writes: the update, unless it is combined with what was there.

@@ -13,6 +13,8 @@ public protocol OperatorRules: Sendable {
   func shrink(_ context: inout ShrinkContext) throws(Diagnostic)
   /// Computes the results from the operands, plainly: correct before fast.
   func evaluate(_ context: inout EvaluationContext) throws(Diagnostic)
+  /// How a gradient passes through the operator, or why none does.
+  var gradient: GradientRule { get }
   /// Multiply-adds of one run at the given types; 0 for what moves or compares numbers only. Symbols count as 1.
   func multiplyAdds(inputs: [TensorType?], outputs: [TensorType?], attributes: Attributes) -> Double
 }

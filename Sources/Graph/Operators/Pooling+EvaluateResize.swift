@@ -19,6 +19,24 @@ private struct AxisResizer {
   let scale: Double
   let region: (start: Double, end: Double)
 
+  init(
+    _ attributes: Attributes, isOld: Bool, extent: Int, target: Int, scale: Double, region: (start: Double, end: Double)
+  ) {
+    let mode = Self.mode(attributes)
+    self.mode = mode == "bilinear" ? "linear" : mode
+    nearest = isOld ? "floor" : attributes.string(.nearestMode) ?? "round_prefer_floor"
+    coordinates = Self.coordinates(attributes, isOld: isOld)
+    cubic = Double(attributes.float(.cubicCoefficientA) ?? -0.75)
+    (excludesOutside, antialias) = (attributes.flag(.excludeOutside), attributes.flag(.antialias))
+    (self.extent, self.target, self.scale, self.region) = (extent, target, scale, region)
+  }
+
+  static func mode(_ attributes: Attributes) -> String { attributes.string(.mode) ?? "nearest" }
+
+  static func coordinates(_ attributes: Attributes, isOld: Bool) -> String {
+    isOld ? "asymmetric" : attributes.string(.coordinateTransformationMode) ?? "half_pixel"
+  }
+
   /// True where each index is its own.
   var isIdentity: Bool { scale == 1 && extent == target && coordinates != "tf_crop_and_resize" }
 
@@ -128,22 +146,18 @@ extension Pooling {
     }
     let scales = try Self.scales(context, data.shape, shape, axes, operand: isOld ? 1 : 2)
     let regions = isOld ? [] : context.optional(1)?.reals ?? []
-    let coordinates = isOld ? "asymmetric" : attributes.string(.coordinateTransformationMode) ?? "half_pixel"
+    let coordinates = AxisResizer.coordinates(attributes, isOld: isOld)
     if coordinates == "tf_crop_and_resize", regions.count != 2 * axes.count {
       throw context.failure("the region holds \(regions.count) numbers where \(2 * axes.count) are expected")
     }
-    let mode = attributes.string(.mode) ?? "nearest"
+    let mode = AxisResizer.mode(attributes)
     var numbers = data.reals
     var extents = data.shape
     var outside = [[Bool]](repeating: [], count: data.rank)
     for (at, axis) in axes.enumerated() {
+      let region = regions.count == 2 * axes.count ? (regions[at], regions[at + axes.count]) : (0, 1)
       let resizer = AxisResizer(
-        mode: mode == "bilinear" ? "linear" : mode,
-        nearest: isOld ? "floor" : attributes.string(.nearestMode) ?? "round_prefer_floor",
-        coordinates: coordinates, cubic: Double(attributes.float(.cubicCoefficientA) ?? -0.75),
-        excludesOutside: attributes.flag(.excludeOutside), antialias: attributes.flag(.antialias), extent: extents[axis],
-        target: shape[axis], scale: scales[at],
-        region: regions.count == 2 * axes.count ? (regions[at], regions[at + axes.count]) : (0, 1))
+        attributes, isOld: isOld, extent: extents[axis], target: shape[axis], scale: scales[at], region: region)
       if resizer.isIdentity { continue }
       guard extents[axis] > 0 || shape[axis] == 0 else { throw context.failure("axis \(axis) is empty and cannot grow") }
       guard let taps = resizer.taps() else {
@@ -202,6 +216,48 @@ extension Pooling {
           }
         }
       }
+    }
+    return result
+  }
+}
+
+extension Pooling {
+  /// Per resized axis, how much each old index counts in each new one: rows of the new axis, columns of the old one.
+  ///
+  /// Throws where the extents or the scales are not known before the model runs.
+  func resizeShares(_ context: PiecesContext) throws(Diagnostic) -> [(axis: Int, shares: [[Double]])] {
+    let (attributes, data) = (context.attributes, try context.input(0))
+    let inference = context.inference()
+    let isOld = self == .upsample || context.opset < 11
+    var axes = Array(0..<data.rank)
+    if let listed = attributes.ints(.axes) { axes = try inference.axes(listed, rank: data.rank) }
+    guard let extents = data.type.staticShape, let shape = TensorType(data.element, try context.shape()).staticShape,
+      AxisResizer.coordinates(attributes, isOld: isOld) != "tf_crop_and_resize"
+    else { throw context.failure("its extents are not known, or a region is cut out; fix the shapes of the inputs with --dim") }
+    let stated = inference.reals(operand: isOld ? 1 : 2)?.compactMap(\.self) ?? []
+    var scales = axes.map { extents[$0] > 0 ? Double(shape[$0]) / Double(extents[$0]) : 1 }
+    if inference.optionalType(3).map({ $0.elementCount == Extent(0) }) ?? true, stated.count == axes.count { scales = stated }
+    if let sizes = inference.numbers(operand: 3), sizes.count == axes.count {
+      let factors = zip(axes, sizes).map { extents[$0] > 0 ? Double($1) / Double(extents[$0]) : 1 }
+      switch attributes.string(.keepAspectRatioPolicy) ?? "stretch" {
+      case "not_larger": scales = factors.map { _ in factors.min() ?? 1 }
+      case "not_smaller": scales = factors.map { _ in factors.max() ?? 1 }
+      case _: scales = factors
+      }
+    }
+    var result: [(axis: Int, shares: [[Double]])] = []
+    for (at, axis) in axes.enumerated() {
+      let resizer = AxisResizer(
+        attributes, isOld: isOld, extent: extents[axis], target: shape[axis], scale: scales[at], region: (0, 1))
+      if resizer.isIdentity { continue }
+      guard let taps = resizer.taps() else { throw context.failure("its mode is not known") }
+      result.append(
+        (
+          axis,
+          taps.map { tap in
+            tap.shares.reduce(into: Array(repeating: 0, count: extents[axis])) { $0[$1.index] += $1.share }
+          }
+        ))
     }
     return result
   }

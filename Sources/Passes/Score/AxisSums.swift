@@ -35,20 +35,6 @@ enum AxisSums {
     return sums
   }
 
-  /// How many numbers other than zero each index of `axis` has.
-  static func counts(of content: TensorContent, axis: Int) -> [Float] {
-    let shape = content.storedShape
-    var counts = [Int](repeating: 0, count: shape[axis])
-    guard let tensor = Tensor(content), tensor.shape == shape, StoredReals.canRead(tensor.element) else {
-      return counts.map(Float.init)
-    }
-    let inner = shape[(axis + 1)...].reduce(1, *)
-    StoredReals.read(tensor) { number in
-      for position in 0..<tensor.count where number(position) != 0 { counts[position / inner % shape[axis]] += 1 }
-    }
-    return counts.map(Float.init)
-  }
-
   /// IEEE 754 half precision.
   static func half(_ bits: UInt16) -> Float {
     let sign: Float = bits & 0x8000 == 0 ? 1 : -1

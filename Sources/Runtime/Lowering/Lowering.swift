@@ -97,7 +97,7 @@ extension Tensor {
 
 extension Module {
   /// Drops nodes whose results are parameters by now, or that nobody reads, and parameters that nobody reads.
-  mutating func removeDead() {
+  public mutating func removeDead() {
     let constants = Set(parameters.map(\.value))
     var isWanted = [Bool](repeating: false, count: values.count)
     for output in outputs { isWanted[output.index] = true }

@@ -113,7 +113,8 @@ import Testing
     // True of the curve with a = −0.5, away from the borders; with a = −0.75 it is not.
     let scales: [NumberTensor?] = [.counting([8]), nil, .real([2])]
     let straight = try evaluated("Resize", scales, [.mode: .string("cubic"), .cubicCoefficientA: .float(-0.5)]).reals
-    #expect((4..<12).allSatisfy { abs(straight[$0] - ((Double($0) + 0.5) / 2 - 0.5)) < 1e-5 })
+    func line(_ index: Int) -> Double { (Double(index) + 0.5) / 2 - 0.5 }
+    #expect((4..<12).allSatisfy { abs(straight[$0] - line($0)) < 1e-5 })
     let bent = try evaluated("Resize", scales, [.mode: .string("cubic")]).reals
     #expect((4..<12).contains { abs(bent[$0] - straight[$0]) > 1e-3 })
   }
