@@ -104,11 +104,12 @@ CASES = {
     "bert-classes": ("BertConfig", dict(BERT, num_labels=3), "BertForSequenceClassification", {}, None),
 }
 
-# What is asked of prunec; the experts only where there are some.
+# What is asked of prunec; the experts only where there are some, and the queries, other ones of each key-value head, where heads share one.
 PRUNINGS = {
     "unpruned": ["--ratio", "0"],
     "defaults": [],
     "half": ["--kinds", "heads,hidden", "--ratio", "0.5"],
+    "queries": ["--kinds", "queries", "--ratio", "0.5"],
     "narrow": ["--kinds", "heads,hidden,width", "--ratio", "0.5"],
     "shallow": ["--keep-depth", "0.5"],
     "experts": ["--kinds", "experts", "--ratio", "0.5"],
@@ -259,6 +260,8 @@ def main():
             lines = []
             for pruning in PRUNINGS:
                 if "experts" in pruning and not any("experts" in key for key in values):
+                    continue
+                if pruning == "queries" and "num_key_value_heads" not in values:
                     continue
                 try:
                     lines += [f"{pruning}: {fault}" for fault in check(program, folder, model, pruning, arguments.tol)]

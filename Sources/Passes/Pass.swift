@@ -40,14 +40,14 @@ public struct CompileOptions: Sendable {
   public var choice = ChoiceOptions()
   /// What makes an index worth keeping.
   public var criterion = Criterion.l2
+  /// Globs of weights that decide scores; of a group that none of them carries, all its weights do. Empty for all.
+  public var judges: [Glob] = []
   /// How the figures that an index has in several weights become one.
   public var aggregation = ScoreAggregation.mean
   /// How the figures of a group are made comparable with those of others.
   public var normalisation = ScoreNormalisation.mean
   /// What criteria of gradients take them of and on; nil without data.
   public var gradients: GradientStatistics.Source?
-  /// Globs of weights that decide scores; of a group that none of them carries, all its weights do. Empty for all.
-  public var judges: [Glob] = []
   /// Seed of everything random.
   public var seed: UInt64 = 0
   /// Corrections of shape numbers after which shrinking stops, to find the one that is wrong; nil for all.
@@ -80,7 +80,8 @@ public struct Pass: Sendable {
 /// The compiler: passes in order.
 public enum Pipeline {
   /// All passes of a compile. The order is forced: each needs what the one before it found.
-  public static let compile: [Pass] = [dropBlocks] + solve + [removeZeros, compensate, score, choose, shrink, verify, measure]
+  public static let compile: [Pass] =
+    [dropBlocks] + solve + [removeZeros, compensate, score, choose, shrink, verify, measure]
 
   /// The passes that find groups and leave the model as it is.
   public static let solve: [Pass] = [privateCopies, inferTypes, solveAxes]
@@ -162,8 +163,7 @@ public enum Pipeline {
       }
     }
     compilation.scores = Scores(
-      solution.judged(by: options.judges), criterion: options.criterion, aggregation: options.aggregation,
-      normalisation: options.normalisation,
+      solution.judged(by: options.judges), criterion: options.criterion, aggregation: options.aggregation, normalisation: options.normalisation,
       seed: options.seed, groups: Set(candidates), gradients: statistics
     ) { options.progress("score", $0) }
   }
@@ -203,9 +203,7 @@ public enum Pipeline {
     guard let solution = compilation.solution, let budget = try compilation.measuredBudget(solution) else { return }
     let share = try budget.share(of: compilation.module)
     compilation.measured = share
-    guard case .latency = compilation.options.choice.budget, share > 1, compilation.plan?.prunedGroups.isEmpty == false else {
-      return
-    }
+    guard case .latency = compilation.options.choice.budget, share > 1, compilation.plan?.prunedGroups.isEmpty == false else { return }
     throw Diagnostic(
       .refused,
       "the smaller model takes \(Int((share * 100).rounded())) % of the original's time, so it is not faster; nothing is written. "

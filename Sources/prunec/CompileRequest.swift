@@ -165,8 +165,7 @@ struct CompileRequest {
     guard invocation.has(.apply) else { return }
     let choosing: [Option] = [
       .ratio, .maxRatio, .keepParams, .keepFlops, .keepLatency, .keepMemory, .roundTo, .minKeep, .uniform, .scope, .criterion,
-      .seed, .only, .ignore, .kinds,
-      .dropBlocks, .keepDepth, .data, .compensate, .aggregate, .normalise, .loss, .of, .scoreBy,
+      .seed, .only, .ignore, .kinds, .noVary, .dropBlocks, .keepDepth, .data, .compensate, .scoreBy, .aggregate, .normalise, .loss, .of,
     ]
     if let other = choosing.first(where: invocation.has) {
       throw Diagnostic(
@@ -200,9 +199,8 @@ struct CompileRequest {
   private static func checkRemoveZeros(_ invocation: Invocation) throws(Diagnostic) {
     guard invocation.has(.removeZeros) else { return }
     let choosing: [Option] = [
-      .ratio, .maxRatio, .keepParams, .keepFlops, .keepLatency, .keepMemory, .roundTo, .minKeep, .uniform, .scope, .criterion,
-      .scoreBy,
-      .aggregate, .normalise, .loss, .of, .dropBlocks, .keepDepth, .data, .compensate, .apply,
+      .ratio, .maxRatio, .keepParams, .keepFlops, .roundTo, .minKeep, .uniform, .scope, .criterion, .scoreBy, .dropBlocks,
+      .keepDepth, .data, .compensate, .apply,
     ]
     let isNothing = invocation.texts(.ratio).allSatisfy { Double($0) == 0 }
     guard let other = choosing.first(where: { invocation.has($0) && !($0 == .ratio && isNothing) }) else { return }
@@ -236,6 +234,7 @@ struct CompileRequest {
     choice.rounding = try invocation.number(.roundTo, least: 1)
     if let least = try invocation.number(.minKeep, least: 1) { choice.least = least }
     choice.scope = try invocation.word(.scope, as: Scope.self) ?? .local
+    choice.varies = !invocation.has(.noVary)
     choice.only = try invocation.list(.only).map(Glob.init)
     choice.ignored = try invocation.list(.ignore).map(Glob.init)
     let kinds = try invocation.list(.kinds)

@@ -52,8 +52,8 @@ struct CompileVerb {
     options.measurement = try measurement(
       file, options.compensation?.data ?? options.gradients?.data, threads: options.depth.threads, progress)
     options.criterion = request.criterion
-    (options.aggregation, options.normalisation) = (request.aggregation, request.normalisation)
     options.judges = request.judges
+    (options.aggregation, options.normalisation) = (request.aggregation, request.normalisation)
     options.seed = request.seed
     options.removesZeros = request.removesZeros
     options.editLimit = request.editLimit

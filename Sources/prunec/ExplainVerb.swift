@@ -114,6 +114,7 @@ struct ExplainVerb {
       lines.append("    and \(Wording.plural(ties.count - Self.tieLimit, "axis", "axes")) more: --json lists them")
     }
     if ties.isEmpty { lines.append("    tied to no other axis of a parameter") }
+    lines += VariationReport(names).lines(explained.group).map { "    " + $0 }
     return lines
   }
 
@@ -151,6 +152,8 @@ struct ExplainVerb {
       ])
     }
     lines += table.lines
+    let variation = VariationReport(names).lines(index)
+    if !variation.isEmpty { lines += [""] + variation }
     return lines.joined(separator: "\n") + "\n"
   }
 
@@ -170,7 +173,9 @@ struct ExplainVerb {
             ("operators", .array(tie.path.map { .text(module.nodes[$0].operation.textName) })),
           ])
         }
-        return Json.object(members(solution.groups[explained.group]) + [("ties", .array(ties))])
+        return Json.object(
+          members(solution.groups[explained.group]) + [("ties", .array(ties))]
+            + VariationReport(SolutionNames(solution)).members(explained.group))
       }
       let frozen = explanation.frozen.map { part in
         let node = part.cause.node.map { module.nodes[$0] }
@@ -208,6 +213,7 @@ struct ExplainVerb {
         ("layout", .raw(layouts.text(model.solution.axes[occurrence.value.index][occurrence.axis]))),
       ])
     }
-    return Json.object(members(group) + [("occurrences", .array(occurrences))]).text() + "\n"
+    let variation = VariationReport(SolutionNames(model.solution)).members(index)
+    return Json.object(members(group) + [("occurrences", .array(occurrences))] + variation).text() + "\n"
   }
 }

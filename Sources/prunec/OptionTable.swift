@@ -5,7 +5,7 @@ import Runtime
 enum Option: CaseIterable, Sendable, Hashable {
   case output, ratio, maxRatio, keepParams, keepFlops, keepLatency, keepMemory
   case roundTo, minKeep, uniform, scope, criterion, aggregate, normalise, loss, of
-  case only, ignore, kinds
+  case only, ignore, kinds, noVary
   case dropBlocks, keepDepth, data, compensate, blocks
   case removeZeros, masks, scoreBy, pattern, global
   case plan, apply, strict, dryRun
@@ -59,7 +59,7 @@ enum Option: CaseIterable, Sendable, Hashable {
     case .criterion:
       OptionEntry(
         "--criterion", [], .choice("NAME", Criterion.allCases.map(\.rawValue) + [Option.magnitude]),
-        "what makes an index worth keeping (l2); magnitude is another word for l1")
+        "what makes an index worth keeping (l2); magnitude is l1, remain counts the numbers that are not zero")
     case .aggregate:
       OptionEntry(
         "--aggregate", [], .choice("HOW", ScoreAggregation.allCases.map(\.rawValue)),
@@ -82,6 +82,10 @@ enum Option: CaseIterable, Sendable, Hashable {
       OptionEntry(
         "--kinds", [], .choices("KIND,..", ["all"] + GroupKind.allCases.map(\.rawValue)), isList: true,
         "prune groups of these kinds, instead of the default choice")
+    case .noVary:
+      OptionEntry(
+        "--no-vary", [], .none, "keep the same indices everywhere, where heads or groups of channels could keep some of their own"
+      )
     case .dropBlocks:
       OptionEntry(
         "--drop-blocks", [], .text("LIST"), isList: true,
@@ -169,6 +173,12 @@ enum Option: CaseIterable, Sendable, Hashable {
       return OptionEntry(
         "--dim", [], .text("NAME=N"), isList: true, "length of a symbolic extent, for inputs made up (some are tried)")
     }
+    if self == .data, verb == .masks {
+      return OptionEntry("--data", [], .file("X.npz"), "samples that criteria of gradients, such as saliency, go by")
+    }
+    if self == .output, verb == .masks {
+      return OptionEntry("--output", ["-o"], .file("M.safetensors"), "where the masks go, one tensor of f32 for each parameter")
+    }
     if self == .loss, verb == .differentiate {
       return OptionEntry("--loss", [], .choice("LOSS", Loss.names.map(\.name)), "what is differentiated")
     }
@@ -179,12 +189,6 @@ enum Option: CaseIterable, Sendable, Hashable {
       return OptionEntry("--dim", [], .text("NAME=N"), isList: true, "fix a symbolic extent of the inputs")
     }
     if self == .seed, verb == .trace { return OptionEntry("--seed", [], .text("N"), "seed of random weights (0)") }
-    if self == .output, verb == .masks {
-      return OptionEntry("--output", ["-o"], .file("M.safetensors"), "where the masks go, one tensor of f32 for each parameter")
-    }
-    if self == .data, verb == .masks {
-      return OptionEntry("--data", [], .file("X.npz"), "samples that criteria of gradients, such as saliency, go by")
-    }
     if self == .seed, verb != .compile, verb != .masks {
       return OptionEntry("--seed", [], .text("N"), "seed of inputs made up, and of what the model draws at random (0)")
     }
@@ -209,10 +213,9 @@ enum Option: CaseIterable, Sendable, Hashable {
     case .versus: [.bench]
     case .table: [.bench]
     case .ratio, .maxRatio, .keepParams, .keepFlops, .roundTo, .minKeep, .uniform, .scope, .criterion, .aggregate, .normalise,
-      .ignore, .kinds, .apply, .scoreBy:
+      .ignore, .kinds, .noVary, .apply, .scoreBy:
       [.compile, .masks]
-    case .keepLatency, .keepMemory, .strict, .dryRun, .stopAfterEdit, .dropBlocks, .keepDepth, .compensate, .removeZeros:
-      [.compile]
+    case .keepLatency, .keepMemory, .strict, .dryRun, .stopAfterEdit, .dropBlocks, .keepDepth, .compensate, .removeZeros: [.compile]
     case .data: [.compile, .groups, .masks]
     case .masks: [.compile, .stats, .masks]
     case .pattern, .global: [.masks]
@@ -222,8 +225,7 @@ enum Option: CaseIterable, Sendable, Hashable {
     case .quiet:
       [
         .compile, .groups, .stats, .masks, .explain, .dot, .print, .verifyDimensions, .run, .bench, .verify, .differentiate,
-        .convert,
-        .trace,
+        .convert, .trace,
       ]
     case .timing: [.compile]
     case .help: Verb.allCases
@@ -237,7 +239,8 @@ enum Option: CaseIterable, Sendable, Hashable {
     case .plan where verb == .verify, .seed where verb != .compile && verb != .masks: .running
     case .ratio, .maxRatio, .keepParams, .keepFlops, .keepLatency, .keepMemory, .roundTo, .minKeep, .uniform, .keepDepth: .howMuch
     case .data where verb == .groups, .blocks: .report
-    case .scope, .criterion, .aggregate, .normalise, .loss, .of, .seed, .only, .ignore, .kinds, .dropBlocks, .data, .compensate,
+    case .scope, .criterion, .aggregate, .normalise, .loss, .of, .seed, .only, .ignore, .kinds, .noVary, .dropBlocks, .data,
+      .compensate,
       .removeZeros, .scoreBy, .pattern, .global:
       .what
     case .output, .plan, .apply, .strict, .dryRun, .weights, .masks: .files

@@ -159,6 +159,59 @@ struct VerbTests {
     #expect((report["axes"] as? [[String: Any]])?.first?["layout"] as? String == "fc1.hidden")
   }
 
+  @Test("explain says what varies over what, and names what forbids it; --no-vary keeps plain sets")
+  func variation() throws {
+    let dims = """
+      module heads {
+        param %q : f32[6, 8]
+        param %k : f32[6, 8]
+        param %v : f32[6, 8]
+        param %cos : f32[5, 4]
+        param %split : i64[4] = [1, 5, 2, 4]
+        param %merged : i64[3] = [1, 5, 8]
+        param %o : f32[8, 6]
+        func (%x: f32[1, 5, 6]) -> (%y: f32[1, 5, 6]) {
+          %q.flat = matmul %x, %q : f32[1, 5, 8]
+          %k.flat = matmul %x, %k : f32[1, 5, 8]
+          %v.flat = matmul %x, %v : f32[1, 5, 8]
+          %q.split = reshape %q.flat, %split : f32[1, 5, 2, 4]
+          %q.heads = transpose %q.split perm=[0, 2, 1, 3] : f32[1, 2, 5, 4]
+          %q.turned = mul %q.heads, %cos : f32[1, 2, 5, 4]
+          %k.split = reshape %k.flat, %split : f32[1, 5, 2, 4]
+          %k.heads = transpose %k.split perm=[0, 2, 3, 1] : f32[1, 2, 4, 5]
+          %v.split = reshape %v.flat, %split : f32[1, 5, 2, 4]
+          %v.heads = transpose %v.split perm=[0, 2, 1, 3] : f32[1, 2, 5, 4]
+          %scores = matmul %q.turned, %k.heads : f32[1, 2, 5, 5]
+          %weights = softmax %scores axis=-1 : f32[1, 2, 5, 5]
+          %context = matmul %weights, %v.heads : f32[1, 2, 5, 4]
+          %by_token = transpose %context perm=[0, 2, 1, 3] : f32[1, 5, 2, 4]
+          %joined = reshape %by_token, %merged : f32[1, 5, 8]
+          %y = matmul %joined, %o : f32[1, 5, 6]
+        }
+      }
+
+      """
+    try runner.write(dims, "heads.ir")
+    func explained(_ group: String) throws -> String { try runner.run("explain", "heads.ir", group).output }
+    #expect(try explained("v.head-dims").hasSuffix("\n\nvaries over q.heads (2): 2 lists of its own, equally long\n"))
+    #expect(try explained("q.head-dims").hasSuffix("\n\ndoes not vary over q.heads: cos is shared by all of them\n"))
+    #expect(try explained("v:1").contains("    varies over q.heads (2): 2 lists of its own, equally long\n"))
+    let report = try object(try runner.run("explain", "heads.ir", "q.head-dims", "--json").output)
+    #expect((report["variesOver"] as? [Any])?.isEmpty == true)
+    #expect((report["doesNotVaryOver"] as? [[String: Any]])?.first?["tensor"] as? String == "cos")
+
+    let options = ["heads.ir", "-o", "s.ir", "--plan", "p.json", "--kinds", "head-dims", "--criterion", "random", "-q"]
+    func plan() throws -> String { String(decoding: try runner.contents("p.json"), as: UTF8.self) }
+    #expect(try runner.run(CommandRunner.command, options).code == 0)
+    let varied = try plan()
+    #expect(varied.contains(#""over": ["q.heads"]"#))
+    #expect(try runner.run("heads.ir", "--apply", "p.json", "-o", "again.ir", "--plan", "q.json", "-q").code == 0)
+    #expect(try runner.contents("again.ir") == runner.contents("s.ir"))
+    #expect(try runner.contents("q.json") == Array(varied.utf8))
+    #expect(try runner.run(CommandRunner.command, options + ["--no-vary"]).code == 0)
+    #expect(try !plan().contains("over"))
+  }
+
   @Test("dot draws the graph; edges whose axes share a group share a colour")
   func dot() throws {
     let drawing = try runner.run("dot", "m.onnx").output

@@ -8,11 +8,11 @@ import Testing
 /// Masked equivalence on every case that a solver must get right, and on every trap of the design: the golden files, with random weights.
 @Suite("Proofs of all cases") struct CaseProofTests {
   /// Goldens whose models are pruned.
-  static let all = Golden.all.filter { $0.name.hasPrefix("cases/") || $0.name.hasPrefix("traps/") }
+  static let all = Golden.all.filter { $0.name.hasPrefix("cases/") || $0.name.hasPrefix("traps/") || $0.name.hasPrefix("vary/") }
 
   /// How much goes.
   enum Share: CaseIterable {
-    case half, halfOfAllKinds, almostEverything, randomly, randomlyAgain
+    case half, halfOfAllKinds, almostEverything, randomly, randomlyAgain, varied, variedAgain
 
     /// Index i of every group has the score i + 1, so the upper ones stay, unless the plan is random.
     func plan(_ solution: Solution) throws -> Plan {
@@ -22,6 +22,8 @@ import Testing
       case .almostEverything: try Self.plan(solution, ratio: 0.99, kinds: Set(GroupKind.allCases))
       case .randomly: RandomGraphTests.randomPlan(solution, seed: 0)
       case .randomlyAgain: RandomGraphTests.randomPlan(solution, seed: 1)
+      case .varied: VariedPlans.random(solution, seed: 2, share: 1)
+      case .variedAgain: VariedPlans.random(solution, seed: 3, share: 1)
       }
     }
 
@@ -47,7 +49,7 @@ import Testing
     "traps/24-counts-of-the-example": "",
   ]
 
-  @Test("halves of default and of all kinds, almost everything, and random plans", arguments: all.map(\.name))
+  @Test("halves of default and of all kinds, almost everything, random plans, and such that vary", arguments: all.map(\.name))
   func proved(_ name: String) throws {
     var module = RandomWeights.filling(try ModuleParser.parse(try CompiledModel.text(ofGolden: name)), seed: 0)
     var source: NamedModel?

@@ -11,15 +11,28 @@ import Testing
 @Suite("Proof") struct ProofTests {
   @Test("random graphs with random plans are proved")
   func randomGraphs() async throws {
+    _ = try await Self.prove("random graphs") { RandomGraphTests.randomPlan($0, seed: $1) }
+  }
+
+  @Test("random graphs whose heads and groups of channels keep indices of their own are proved")
+  func randomGraphsThatVary() async throws {
+    let tally = try await Self.prove("random graphs with plans that vary") { VariedPlans.random($0, seed: $1, share: 1) }
+    print("\(tally.varied) groups varied, in \(tally.varying) graphs")
+    #expect(tally.varying * 100 >= tally.proved * 15, "the generator must reach what the test is about")
+  }
+
+  /// Proves as many random graphs as were asked for, by plans of their solutions and seeds.
+  static func prove(_ what: String, plan: @escaping @Sendable (Solution, UInt64) -> Plan) async throws -> Tally {
     let count = UInt64(testCount("PRUNEC_PROOFS", default: 2000))
     let pieces = stride(from: 0, to: count, by: 25).map { $0..<min(count, $0 + 25) }
     let sum = try await withThrowingTaskGroup(of: Tally.self) { group in
-      for piece in pieces { group.addTask { try Self.prove(piece) } }
+      for piece in pieces { group.addTask { try Self.prove(piece, plan) } }
       return try await group.reduce(into: Tally()) { $0.add($1) }
     }
     let skipped = sum.skipped.sorted { $0.value > $1.value }.map { "\($0.value) times \($0.key)" }
-    print("\(sum.proved) of \(count) random graphs proved; not executed: \(skipped.prefix(8).joined(separator: "; "))")
+    print("\(sum.proved) of \(count) \(what) proved; not executed: \(skipped.prefix(8).joined(separator: "; "))")
     #expect(sum.proved * 100 >= count * 95)
+    return sum
   }
 
   @Test(
@@ -120,20 +133,27 @@ import Testing
   /// What some seeds showed.
   struct Tally: Sendable {
     var proved: UInt64 = 0
+    /// Groups that kept other indices for others, and graphs with such.
+    var varied = 0
+    var varying: UInt64 = 0
     /// How often a graph was not executed, by what was said of it.
     var skipped: [String: Int] = [:]
 
     mutating func add(_ other: Tally) {
       proved += other.proved
+      varied += other.varied
+      varying += other.varying
       skipped.merge(other.skipped, uniquingKeysWith: +)
     }
   }
 
-  static func prove(_ seeds: Range<UInt64>) throws -> Tally {
+  static func prove(_ seeds: Range<UInt64>, _ plan: (Solution, UInt64) -> Plan) throws -> Tally {
     var tally = Tally()
     for seed in seeds {
       do {
-        let model = try CompiledModel(try RandomGraphs.module(seed: seed)) { RandomGraphTests.randomPlan($0, seed: seed) }
+        let model = try CompiledModel(try RandomGraphs.module(seed: seed)) { plan($0, seed) }
+        tally.varied += model.plan.varied.count
+        tally.varying += model.plan.varied.isEmpty ? 0 : 1
         let proof = try model.proof(seed: seed)
         tally.proved += proof.isProved ? 1 : 0
         if !proof.isProved { Issue.record("seed \(seed): \(proof.faults.map(\.summary))") }

@@ -27,7 +27,7 @@ import Testing
     var compilation = Compilation(file.module, options: CompileOptions())
     for pass in Pipeline.solve { try pass.run(&compilation) }
     let solution = try #require(compilation.solution)
-    let plan = RandomGraphTests.randomPlan(solution, seed: seed)
+    let plan = VariedPlans.random(solution, seed: seed)
     compilation.plan = plan
     for pass in [Pipeline.shrink, Pipeline.verify] { try pass.run(&compilation) }
     try file.write(compilation.module, to: "\(folder)/\(seed).smaller.onnx")

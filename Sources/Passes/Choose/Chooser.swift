@@ -48,6 +48,8 @@ public struct ChoiceOptions: Sendable {
   public var least = 1
   /// Kinds to prune; nil for the default choice of groups.
   public var kinds: Set<GroupKind>?
+  /// True when groups may keep indices of their own for every index of what they vary over.
+  public var varies = true
   /// True when groups of the same structure must keep equally many indices, as a configuration file says one number for all layers.
   public var isUniform = false
   /// Globs of group or tensor names: only groups that match one are pruned. Empty for all.
@@ -64,18 +66,6 @@ public struct ChoiceOptions: Sendable {
     options.kinds = kinds ?? Set(GroupKind.allCases)
     return options
   }
-}
-
-/// Which indices every group keeps.
-public struct Plan: Sendable, Equatable {
-  /// By group, in the order of `Solution.groups`: kept indices, ascending; nil keeps all.
-  public var kept: [[Int]?]
-
-  /// A plan of the given lists.
-  public init(kept: [[Int]?]) { self.kept = kept }
-
-  /// Groups that lose indices.
-  public var prunedGroups: [Int] { kept.indices.filter { kept[$0] != nil } }
 }
 
 /// Decides how many indices of each group stay, and which: those with the highest scores, ties by lower index. Because a group's indices
@@ -124,14 +114,19 @@ struct Chooser {
     var plan = Plan(kept: Array(repeating: nil, count: solution.groups.count))
     for index in candidates where sizes[index] < solution.groups[index].extent {
       plan.kept[index] = Array(ranked(index).prefix(sizes[index])).sorted()
+      if options.varies, let variation = solution.variations[index], let own = scores.byList[index] {
+        let lists = own.map { Array(Self.ranked($0).prefix(sizes[index])).sorted() }
+        plan.vary(index, lists: variation.listOfTuple.map { lists[$0] })
+      }
     }
     return plan
   }
 
   /// A group's indices, best first.
-  func ranked(_ index: Int) -> [Int] {
-    let scores = scores.byGroup[index]
-    return scores.indices.sorted { scores[$0] != scores[$1] ? scores[$0] > scores[$1] : $0 < $1 }
+  func ranked(_ index: Int) -> [Int] { Self.ranked(scores.byGroup[index]) }
+
+  private static func ranked(_ scores: [Double]) -> [Int] {
+    scores.indices.sorted { scores[$0] != scores[$1] ? scores[$0] > scores[$1] : $0 < $1 }
   }
 
   // MARK: How many

@@ -6,6 +6,12 @@ import Graph
 ///
 /// `blocks` lists the residual blocks that are dropped first; `groups` every group of what is left that loses indices; `tensors` every
 /// parameter, constant and intermediate value that carries such a group, one layout per axis. Reading uses `blocks` and `groups` alone.
+///
+/// A group that varies names what it varies `over`, all listed before it, and has one list of kept indices for each index of that:
+///
+///     { "name": "qkv.parts", "extent": 3, "kept": [0, 1, 2] },
+///     { "name": "qkv.heads", "extent": 4, "kept": [0, 2] },
+///     { "name": "qkv.head-dims", "extent": 16, "over": ["qkv.parts", "qkv.heads"], "kept": [[[0, 5], …], …] }
 public struct PlanFile: Sendable {
   /// A group as the file has it.
   public struct Entry: Sendable, Codable {
@@ -13,8 +19,37 @@ public struct PlanFile: Sendable {
     public let name: String
     /// How many indices it has; optional when reading.
     public let extent: Int?
-    /// Kept indices, ascending.
-    public let kept: [Int]
+    /// What the group varies over, each listed before it; nil or empty where it keeps the same indices everywhere.
+    public let over: [String]?
+    /// Kept indices, ascending; of a group that varies, a list for each index of the first of `over`, of such lists for the second, and so on.
+    public let kept: KeptLists
+  }
+
+  /// Kept indices, or lists of them for each index of an outer group.
+  public enum KeptLists: Sendable, Codable, Equatable {
+    /// Indices.
+    case indices([Int])
+    /// One entry for each index of the outer group.
+    case lists([KeptLists])
+
+    /// A list of numbers, or of such lists.
+    public init(from decoder: any Decoder) throws {
+      let container = try decoder.singleValueContainer()
+      if let indices = try? container.decode([Int].self) {
+        self = .indices(indices)
+      } else {
+        self = .lists(try container.decode([KeptLists].self))
+      }
+    }
+
+    /// The lists as they are nested.
+    public func encode(to encoder: any Encoder) throws {
+      var container = encoder.singleValueContainer()
+      switch self {
+      case .indices(let indices): try container.encode(indices)
+      case .lists(let lists): try container.encode(lists)
+      }
+    }
   }
 
   /// A block that is dropped: its sum becomes the stream.
@@ -81,35 +116,6 @@ public struct PlanFile: Sendable {
     }
   }
 
-  /// The plan over a solution's groups; throws where a group is unknown, of another extent, or keeps what it does not have.
-  public func plan(for solution: Solution) throws(Diagnostic) -> Plan {
-    let index = Dictionary(solution.groups.enumerated().map { ($1.name, $0) }, uniquingKeysWith: { first, _ in first })
-    var plan = Plan(kept: Array(repeating: nil, count: solution.groups.count))
-    for entry in groups {
-      guard let at = index[entry.name] else {
-        let near = Suggestion.nearest(to: entry.name, among: solution.groups.map(\.name)).map { "; did you mean '\($0)'?" } ?? ""
-        throw Diagnostic(.invalid, "group '\(entry.name)' is not in this model\(near)")
-      }
-      let group = solution.groups[at]
-      if let extent = entry.extent, extent != group.extent {
-        throw Diagnostic(.invalid, "group '\(entry.name)' has \(group.extent) indices in this model, the plan says \(extent)")
-      }
-      if entry.kept.isEmpty { throw Diagnostic(.invalid, "group '\(entry.name)' keeps nothing; at least one index must stay") }
-      if let wrong = entry.kept.first(where: { !(0..<group.extent).contains($0) }) {
-        throw Diagnostic(.invalid, "group '\(entry.name)' keeps index \(wrong), but has indices 0 to \(group.extent - 1)")
-      }
-      if zip(entry.kept, entry.kept.dropFirst()).contains(where: { $0 >= $1 }) {
-        throw Diagnostic(.invalid, "group '\(entry.name)' keeps indices that are not in ascending order, each once")
-      }
-      if entry.kept.count < group.least {
-        throw Diagnostic(
-          .invalid, "group '\(entry.name)' keeps \(entry.kept.count) indices, but a top-k over it needs at least \(group.least)")
-      }
-      plan.kept[at] = entry.kept.count < group.extent ? entry.kept : nil
-    }
-    return plan
-  }
-
   /// The file's text for a plan over a solution. `survivors` are the names of the smaller model's parameters: a copy of a shared constant
   /// is listed when it is one of them. `dropped` are blocks that were dropped before the solution was found.
   public static func text(
@@ -122,12 +128,7 @@ public struct PlanFile: Sendable {
     }
     let blockText = blocks.isEmpty ? "" : "\n  \"blocks\": [\n\(blocks.joined(separator: ",\n"))\n  ],"
     let json = PlanLayouts(solution: solution, plan: plan)
-    let groups = plan.prunedGroups.map { index in
-      let group = solution.groups[index]
-      let kept = (plan.kept[index] ?? []).map(String.init).joined(separator: ", ")
-      return
-        "    { \"name\": \(JSONText.string(group.name)), \"kind\": \"\(group.kind.rawValue)\", \"extent\": \(group.extent), \"kept\": [\(kept)] }"
-    }
+    let groups = PlanEntries(solution: solution, plan: plan).texts()
     let copies = Dictionary(
       solution.module.parameters.compactMap { parameter in parameter.copyOf.map { (parameter.value, $0) } },
       uniquingKeysWith: { first, _ in first })
@@ -143,7 +144,8 @@ public struct PlanFile: Sendable {
       let isSurvivingCopy = copies[id] != nil && survivors.contains(value.name)
       if copies[id] != nil && !isSurvivingCopy || solution.module.clones[id] != nil { continue }
       guard isSurvivingCopy || json.isPruned(id) else { continue }
-      tensors.append("    \(JSONText.string(value.name)): [\(solution.axes[index].map(json.text).joined(separator: ", "))]")
+      let axes = solution.axes[index].indices.map { json.text(id, axis: $0) }
+      tensors.append("    \(JSONText.string(value.name)): [\(axes.joined(separator: ", "))]")
     }
     return """
       { "format": "\(blocks.isEmpty ? "prunec-plan-1" : "prunec-plan-2")",
@@ -156,74 +158,6 @@ public struct PlanFile: Sendable {
         } }
 
       """
-  }
-}
-
-/// Layouts in the plan's JSON form; groups outside the plan appear as numbers.
-public struct PlanLayouts {
-  private let solution: Solution
-  private let named: Set<Int>
-
-  /// Layouts that name the groups which lose indices.
-  public init(solution: Solution, plan: Plan) {
-    self.solution = solution
-    named = Set(plan.prunedGroups)
-  }
-
-  /// Layouts that name every group.
-  public init(solution: Solution) {
-    self.solution = solution
-    named = Set(solution.groups.indices)
-  }
-
-  private enum Term {
-    case number(Int)
-    case unknown
-    case other(String)
-
-    var text: String {
-      switch self {
-      case .number(let number): "\(number)"
-      case .unknown: "\"*\""
-      case .other(let text): text
-      }
-    }
-  }
-
-  /// True when the value carries a group that is named.
-  func isPruned(_ value: ValueID) -> Bool {
-    solution.axes[value.index].contains { layout in solution.groups(in: layout).contains(where: named.contains) }
-  }
-
-  /// One axis: a number, `"*"`, a group's name, `{"product": […]}` or `{"sum": […]}`.
-  public func text(_ layout: Layout) -> String { term(layout).text }
-
-  private func term(_ layout: Layout) -> Term {
-    switch solution.table.form(layout) {
-    case .fixed: return plain(layout)
-    case .group(let leaf):
-      guard let index = solution.index(of: leaf), named.contains(index) else { return plain(layout) }
-      return .other(JSONText.string(solution.groups[index].name))
-    case .product(let factors): return combined(layout, factors, "product") { $0 &* $1 }
-    case .sum(let parts): return combined(layout, parts, "sum") { $0 &+ $1 }
-    }
-  }
-
-  private func plain(_ layout: Layout) -> Term { solution.table.extent(layout).constant.map(Term.number) ?? .unknown }
-
-  private func combined(_ layout: Layout, _ children: [Layout], _ key: String, _ merge: (Int, Int) -> Int) -> Term {
-    var terms: [Term] = []
-    for child in children.map(term) {
-      switch (terms.last, child) {
-      case (.number(let a), .number(let b)): terms[terms.count - 1] = .number(merge(a, b))
-      case (.unknown, .unknown): break
-      case (.unknown, .number), (.number, .unknown):
-        terms[terms.count - 1] = .unknown
-      case (_, .other), (.other, _), (nil, _): terms.append(child)
-      }
-    }
-    if terms.count == 1 { return terms[0] }
-    return .other("{\"\(key)\": [\(terms.map(\.text).joined(separator: ", "))]}")
   }
 }
 

@@ -9,6 +9,8 @@ import Graph
 ///     %y = softmax %x axis=1        %k = gather %x, 〈0, 2〉 axis=1;  %s = softmax %k axis=1
 ///                                   %u = gather %s, 〈0, 0, 1〉 axis=1;  %y = where 〈1, 0, 1〉, %u, 〈0.0〉
 ///
+/// Where the kept indices differ from head to head, they are gathered head by head (`gather_elements`).
+///
 /// Values of the original keep their names and shapes.
 struct MaskedGraph {
   /// The masked module of a solved module and its plan.
@@ -23,10 +25,10 @@ struct MaskedGraph {
   }
 
   private let solution: Solution
-  private let kept: KeptIndices
+  let kept: KeptIndices
   private let parameters: Set<ValueID>
-  private var module: Module
-  private var nodes: [Node] = []
+  var module: Module
+  var nodes: [Node] = []
   /// Parameters whose removed numbers may take part in something.
   private var exposed: Set<ValueID> = []
 
@@ -39,23 +41,43 @@ struct MaskedGraph {
 
   // MARK: - What is kept
 
-  private func rank(_ value: ValueID) -> Int { solution.axes[value.index].count }
+  func rank(_ value: ValueID) -> Int { solution.axes[value.index].count }
 
   /// Kept positions of an axis; nil where all are.
   private func kept(_ value: ValueID, _ axis: Int) -> [Int]? { kept.positions(solution.axes[value.index][axis]) }
+
+  /// Kept positions of an axis, by all indices of the axes that they hang on; nil where all are.
+  func selected(_ value: ValueID, _ axis: Int) -> TensorSelection.Axis? {
+    if kept.plan.varied.isEmpty { return kept(value, axis).map { TensorSelection.Axis($0) } }
+    return kept.selection(value, amongKept: false).axes[axis]
+  }
 
   private func isPruned(_ value: ValueID) -> Bool { (0..<rank(value)).contains { kept(value, $0) != nil } }
 
   private func isFloat(_ value: ValueID) -> Bool { solution.inferred.types[value.index].element.isFloat }
 
-  private func extent(_ value: ValueID, _ axis: Int) -> Int? { kept.length(solution.inferred.types[value.index].shape[axis]) }
+  func extent(_ value: ValueID, _ axis: Int) -> Int? { kept.length(solution.inferred.types[value.index].shape[axis]) }
 
   // MARK: - Nodes
 
   /// An axis of a result on which old places are filled from the kept ones; -1 is the last axis.
   private struct Spread {
     let axis: Int
-    let places: [Int]
+    /// For every old index of the axis, which kept one fills it; a list for every place of the axes in `over`.
+    let places: [[Int]]
+    /// Axes that the list hangs on, counted like `axis`.
+    var over: [Int] = []
+
+    init(axis: Int, places: [Int]) {
+      self.axis = axis
+      self.places = [places]
+    }
+
+    init(axis: Int, over: [Int], places: [[Int]]) {
+      self.axis = axis
+      self.over = over
+      self.places = places
+    }
   }
 
   private mutating func add(_ node: Node) throws(Diagnostic) {
@@ -68,21 +90,27 @@ struct MaskedGraph {
       guard let input, !(rule.zeroedWith.contains(operand)) else { continue }
       exposed.insert(input)
     }
-    if case .attention(.attention) = node.operation { return addAttention(node) }
+    if case .attention(.attention) = node.operation { return try addAttention(node) }
     var spread: [Spread] = []
     var positions: [Int]?
     if node.inputs.indices.contains(rule.data), let data = node.inputs[rule.data] {
-      for axis in rule.axes {
-        guard let list = kept(data, axis), let length = extent(data, axis) else { continue }
+      // Lists that hang on another axis are taken while that one is whole.
+      let chosen = rule.axes.compactMap { axis in selected(data, axis).map { (axis: axis, kept: $0) } }
+      for (axis, kept) in chosen.filter({ !$0.kept.over.isEmpty }) + chosen.filter({ $0.kept.over.isEmpty }) {
+        guard let length = extent(data, axis) else { continue }
         for operand in rule.gathered {
           guard node.inputs.indices.contains(operand), let input = node.inputs[operand] else { continue }
           // Scales and biases stand at the last axes.
           let own = operand == rule.data ? axis : axis - rank(data) + module[input].type.rank
           guard own >= 0, operand == rule.data || extentNow(input, own) == length else { continue }
-          node.inputs[operand] = gather(input, list, axis: own)
+          let lists = kept.over.isEmpty ? kept : original.inputs[operand].flatMap { selected($0, own) } ?? kept
+          node.inputs[operand] = try gather(input, lists, axis: own, for: original)
         }
-        spread.append(Spread(axis: axis - rank(data), places: Self.places(of: list, among: length)))
-        positions = positions ?? list
+        spread.append(
+          Spread(
+            axis: axis - rank(data), over: kept.over.map { $0 - rank(data) },
+            places: kept.lists.map { Self.places(of: $0, among: length) }))
+        positions = positions ?? kept.lists.first
       }
     }
     if let groups = rule.groups, let (scale, count) = try keptGroups(original, groups) {
@@ -91,21 +119,24 @@ struct MaskedGraph {
         if let input = node.inputs[operand], let scale { node.inputs[operand] = gather(input, scale, axis: 0) }
       }
     }
-    finish(
+    try finish(
       node, spread: Dictionary(rule.spreadOutputs.map { ($0, spread) }, uniquingKeysWith: { first, _ in first }),
       positions: rule.positionOutput.flatMap { output in positions.map { (output, $0) } })
   }
 
   /// Attention looks at the kept keys alone, remembered ones before new ones; a query that is removed gives zeros.
-  private mutating func addAttention(_ original: Node) {
+  private mutating func addAttention(_ original: Node) throws(Diagnostic) {
     var node = original
     func input(_ operand: Int) -> ValueID? { node.inputs.indices.contains(operand) ? node.inputs[operand] : nil }
     guard let key = input(1), let axis = input(0).map({ rank($0) == 3 ? 1 : 2 }), let length = extent(key, axis) else {
-      return finish(node)
+      return try finish(node)
+    }
+    for (operand, axis) in [(1, axis), (4, 2)] {
+      if let value = input(operand), !(selected(value, axis)?.over.isEmpty ?? true) { throw refusal(original) }
     }
     let (new, past) = (kept(key, axis), input(4).flatMap { kept($0, 2) })
     let pastLength = input(4).flatMap { extent($0, 2) } ?? 0
-    guard new != nil || past != nil else { return finish(node) }
+    guard new != nil || past != nil else { return try finish(node) }
     for (operand, axis, list) in [(1, axis, new), (2, axis, new), (4, 2, past), (5, 2, past)] {
       if let value = input(operand), let list { node.inputs[operand] = gather(value, list, axis: axis) }
     }
@@ -115,7 +146,7 @@ struct MaskedGraph {
     }
     let places = Self.places(of: list, among: pastLength + length)
     let remembered = [Spread(axis: -2, places: places)]
-    finish(node, spread: [1: remembered, 2: remembered, 3: [Spread(axis: -1, places: places)]])
+    try finish(node, spread: [1: remembered, 2: remembered, 3: [Spread(axis: -1, places: places)]])
   }
 
   private func extentNow(_ value: ValueID, _ axis: Int) -> Int? {
@@ -125,16 +156,26 @@ struct MaskedGraph {
 
   /// Adds a node, then spreads its results to the old places and zeroes what is removed. `positions`: a result that holds positions
   /// among the indices listed.
-  private mutating func finish(_ original: Node, spread: [Int: [Spread]] = [:], positions: (output: Int, list: [Int])? = nil) {
+  private mutating func finish(
+    _ original: Node, spread: [Int: [Spread]] = [:], positions: (output: Int, list: [Int])? = nil
+  ) throws(Diagnostic) {
     var node = original
     var after: [Node] = []
     for (index, output) in original.outputs.enumerated() {
       guard let output else { continue }
       var steps: [(ValueID) -> Node] = []
       for one in (spread[index] ?? []).reversed() {
-        let constant = constant(Tensor(wholes: one.places, .i64, [one.places.count]))
-        steps.append {
-          Node(.indexing(.gather), inputs: [$0, constant], outputs: [], attributes: Attributes([.init(.axis, .int(one.axis))]))
+        let axis = Attributes([.init(.axis, .int(one.axis))])
+        if one.over.isEmpty {
+          let constant = constant(Tensor(wholes: one.places[0], .i64, [one.places[0].count]))
+          steps.append { Node(.indexing(.gather), inputs: [$0, constant], outputs: [], attributes: axis) }
+        } else {
+          let rank = rank(output)
+          let index = try elementIndex(
+            one.places, axis: one.axis + rank, over: one.over.map { $0 + rank },
+            like: solution.inferred.types[output.index].shape,
+            for: original)
+          steps.append { Node(.indexing(.gatherElements), inputs: [$0, index], outputs: [], attributes: axis) }
         }
       }
       if let positions, positions.output == index {
@@ -163,6 +204,11 @@ struct MaskedGraph {
 
   /// For every old index, where what is kept of it (or of one before it) stands among the kept.
   private static func places(of list: [Int], among count: Int) -> [Int] {
+    if !zip(list, list.dropFirst()).allSatisfy({ $0 < $1 }) {
+      var places = [Int](repeating: 0, count: count)
+      for (place, index) in list.enumerated() { places[index] = place }
+      return places
+    }
     var place = 0
     return (0..<count).map { index in
       while place + 1 < list.count, list[place + 1] <= index { place += 1 }
@@ -170,7 +216,7 @@ struct MaskedGraph {
     }
   }
 
-  private mutating func gather(_ value: ValueID, _ list: [Int], axis: Int) -> ValueID {
+  mutating func gather(_ value: ValueID, _ list: [Int], axis: Int) -> ValueID {
     let index = constant(Tensor(wholes: list, .i64, [list.count]))
     let result = fresh(value)
     var shape = module[value].type.shape
@@ -181,32 +227,21 @@ struct MaskedGraph {
     return result
   }
 
-  private mutating func fresh(_ like: ValueID) -> ValueID {
+  func refusal(_ node: Node) -> Diagnostic {
+    Diagnostic(
+      .unsupported, "\(node.operation.textName): a pruned tensor meets it, and there is no rule to check what it makes",
+      at: .node(module.label(of: node)))
+  }
+
+  mutating func fresh(_ like: ValueID) -> ValueID {
     module.add(Value(name: "\(module[like].name)//masked\(module.values.count)", type: module[like].type))
   }
 
-  private mutating func constant(_ tensor: Tensor) -> ValueID {
+  mutating func constant(_ tensor: Tensor) -> ValueID {
     let value = module.add(Value(name: "//masked\(module.values.count)", type: tensor.type))
     module.parameters.append(
       Parameter(value: value, content: TensorContent(tensor.data, element: tensor.element, shape: tensor.shape)))
     return value
-  }
-
-  /// True where a value keeps its numbers; axes that keep all have one index. Nil where nothing is removed.
-  private func mask(_ value: ValueID) -> Tensor? {
-    var shape: [Int] = []
-    var truths = [true]
-    for axis in 0..<rank(value) {
-      guard let list = kept(value, axis), let length = extent(value, axis) else {
-        shape.append(1)
-        continue
-      }
-      var own = [Bool](repeating: false, count: length)
-      for index in list { own[index] = true }
-      truths = truths.flatMap { outer in own.map { outer && $0 } }
-      shape.append(length)
-    }
-    return shape.allSatisfy { $0 == 1 } ? nil : Tensor(truths: truths, shape)
   }
 
   private mutating func maskParameters() {
@@ -223,7 +258,8 @@ struct MaskedGraph {
 
   /// Scale indices and the count of groups that a group norm has left; scale nil where it stays whole.
   private func keptGroups(_ node: Node, _ groups: Int) throws(Diagnostic) -> (scale: [Int]?, count: Int)? {
-    guard let data = node.inputs.first.flatMap({ $0 }), let list = kept(data, 1), let channels = extent(data, 1), groups > 0,
+    guard let data = node.inputs.first.flatMap({ $0 }), let list = selected(data, 1)?.lists.first, let channels = extent(data, 1),
+      groups > 0,
       let scale = node.inputs[1], let length = module[scale].type.shape.first?.constant
     else { return nil }
     let size = channels / groups
@@ -264,9 +300,7 @@ extension MaskedGraph {
     let data = node.inputs.first.flatMap { $0 }
     let rank = data.map { self.rank($0) } ?? 0
     func positive(_ axes: [Int]) -> [Int] { axes.map { $0 < 0 ? $0 + rank : $0 }.filter { (0..<rank).contains($0) } }
-    let refusal = Diagnostic(
-      .unsupported, "\(node.operation.textName): a pruned tensor meets it, and there is no rule to check what it makes",
-      at: .node(module.label(of: node)))
+    let refusal = refusal(node)
     switch node.operation {
     // As many numbers are drawn as are kept, so that both models draw the same.
     case .elementwise(.dropout): return Rule(axes: Array(0..<rank), spreadOutputs: [0, 1])

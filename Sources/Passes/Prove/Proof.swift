@@ -70,7 +70,7 @@ public struct Proof: Sendable {
       outputs: solution.module.outputs.map { solution.module[$0].name }, inputs: inputs, tolerance: tolerance)
     return try sides.compare(changedParameters(solution, kept, smaller)) { name, want in
       guard let id = byName[name], !isOpen(id, solution, plan, kept) else { return nil }
-      return selected(want, want.shape.indices.map { axis in kept.positions(solution.axes[id.index][axis]) })
+      return selected(want, kept.selection(id))
     }
   }
 
@@ -83,7 +83,7 @@ public struct Proof: Sendable {
     for parameter in solution.module.parameters where parameter.content.element.isFloat && !parameter.content.isMissing {
       let name = solution.module[parameter.value].name
       guard let have = contents[name] else { continue }
-      let want = parameter.content.keeping(solution.axes[parameter.value.index].map { kept.positions($0) })
+      let want = parameter.content.keeping(kept.selection(parameter.value))
       guard !isSame(want, have), let left = Tensor(want), let right = Tensor(have) else { continue }
       let error = left.shape == right.shape ? relativeError(left, right) : nil
       let summary = "\(name) (\(right.type)) is not what the plan keeps of the original's numbers (\(left.type))"
@@ -120,9 +120,9 @@ public struct Proof: Sendable {
   }
 
   /// What is kept of a tensor.
-  private static func selected(_ tensor: Tensor, _ lists: [[Int]?]) -> Tensor {
-    if lists.allSatisfy({ $0 == nil }) { return tensor }
-    let content = TensorContent(tensor.data, element: tensor.element, shape: tensor.shape).keeping(lists)
+  private static func selected(_ tensor: Tensor, _ selection: TensorSelection) -> Tensor {
+    if selection.isWhole { return tensor }
+    let content = TensorContent(tensor.data, element: tensor.element, shape: tensor.shape).keeping(selection)
     return Tensor(content) ?? tensor
   }
 

@@ -35,6 +35,33 @@ enum AxisSums {
     return sums
   }
 
+  /// How many numbers other than zero each index of `axis` has.
+  static func counts(of content: TensorContent, axis: Int) -> [Float] {
+    let shape = content.storedShape
+    var counts = [Int](repeating: 0, count: shape[axis])
+    guard let tensor = Tensor(content), tensor.shape == shape, StoredReals.canRead(tensor.element) else {
+      return counts.map(Float.init)
+    }
+    let inner = shape[(axis + 1)...].reduce(1, *)
+    StoredReals.read(tensor) { number in
+      for position in 0..<tensor.count where number(position) != 0 { counts[position / inner % shape[axis]] += 1 }
+    }
+    return counts.map(Float.init)
+  }
+
+  /// One figure per index of `axis`, for every index of another axis: rows of the other axis, one figure per index of `axis`.
+  static func sums(of content: TensorContent, axis: Int, by other: Int, squared: Bool) -> [[Float]] {
+    let shape = content.storedShape
+    let rows = (0..<shape[other]).map { row -> [Float] in
+      var lists: [[Int]?] = shape.map { _ in nil }
+      if shape[other] > 1 { lists[other] = [row] }
+      let slice = content.keeping(lists)
+      return sums(
+        of: TensorContent(slice.materialized(), element: slice.element, shape: slice.shape), axis: axis, squared: squared)
+    }
+    return rows
+  }
+
   /// IEEE 754 half precision.
   static func half(_ bits: UInt16) -> Float {
     let sign: Float = bits & 0x8000 == 0 ? 1 : -1

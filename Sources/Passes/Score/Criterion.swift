@@ -84,9 +84,14 @@ public enum ScoreNormalisation: String, Sendable, CaseIterable, Codable {
 public struct Scores: Sendable {
   /// Figures by group, in the order of `Solution.groups`.
   public let byGroup: [[Double]]
+  /// Of groups that vary, figures by list of the variation. A group that is missing keeps the same indices everywhere.
+  public let byList: [Int: [[Double]]]
 
-  /// Given figures.
-  public init(byGroup: [[Double]]) { self.byGroup = byGroup }
+  /// Given figures. `byList`: one row for each of `Variation.listCount`, one figure per index.
+  public init(byGroup: [[Double]], byList: [Int: [[Double]]] = [:]) {
+    self.byGroup = byGroup
+    self.byList = byList
+  }
 
   /// Scores all groups of a solution. Only weights count (and what the criterion names): tables, masks and states would distort a mean; a
   /// group that no weight carries is scored by all of its parameters. `gradients` are what criteria of gradients go by; without, their
@@ -98,6 +103,12 @@ public struct Scores: Sendable {
     if criterion == .random {
       var generator = SplitMix(seed: seed)
       byGroup = solution.groups.map { group in (0..<group.extent).map { _ in generator.unit() } }
+      var own: [Int: [[Double]]] = [:]
+      for (index, group) in solution.groups.enumerated() {
+        guard let variation = solution.variations[index] else { continue }
+        own[index] = (0..<variation.listCount).map { _ in (0..<group.extent).map { _ in generator.unit() } }
+      }
+      byList = own
       return
     }
     var slices = SliceFigures(solution, gradients: gradients)
@@ -110,6 +121,20 @@ public struct Scores: Sendable {
       progress(Double(index) / Double(solution.groups.count))
     }
     byGroup = result
+    // Heads are judged one by one by their norms; by any other figure they keep the same indices.
+    var own: [Int: [[Double]]] = [:]
+    if criterion == .l1 || criterion == .l2, aggregation == .mean, normalisation == .mean {
+      let contents = Dictionary(
+        solution.module.parameters.map { ($0.value.index, $0.content) }, uniquingKeysWith: { first, _ in first })
+      for index in groups.sorted() where solution.variations[index] != nil {
+        let isSquared = criterion == .l2
+        own[index] =
+          ListScores(solution, group: index, contents: contents, squared: isSquared) {
+            slices.sums(of: $0, axis: $1, squared: isSquared)
+          }?.figures
+      }
+    }
+    byList = own
   }
 
   /// The places that count for a group, and the criterion they are looked at by.

@@ -46,6 +46,11 @@ struct SliceFigures {
     }
   }
 
+  /// Sums that are known already: of squares, or of absolute values.
+  func sums(of value: ValueID, axis: Int, squared: Bool) -> [Float]? {
+    sums[Place(value: value.index, axis: axis, isSquared: squared)]
+  }
+
   private mutating func axisSums(_ content: TensorContent, _ occurrence: Group.Occurrence, squared: Bool) -> [Double] {
     let place = Place(value: occurrence.value.index, axis: occurrence.axis, isSquared: squared)
     let known = sums[place] ?? AxisSums.sums(of: content, axis: occurrence.axis, squared: squared)

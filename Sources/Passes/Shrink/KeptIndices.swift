@@ -1,15 +1,17 @@
 import Graph
 
 /// What each axis keeps under a plan, by its layout; every layout is looked at once.
+///
+/// Of a group that varies, a layout alone says how many indices stay, not which: `selection` says that of a value.
 final class KeptIndices {
-  private let solution: Solution
-  private let plan: Plan
+  let solution: Solution
+  let plan: Plan
   private let sizes: [Int]
   private let symbols: [String: Int]
   private var known: [Layout: [Int]?] = [:]
   private var extents: [Layout: Extent] = [:]
   /// Lists longer than this are not made: no tensor of a real model has such an axis, only a damaged file.
-  private static let longest = 1 << 26
+  static let longest = 1 << 26
   /// The length of an axis that was asked for and is too long to list.
   private(set) var overlong: Int?
 
@@ -26,7 +28,8 @@ final class KeptIndices {
     extent.constant ?? extent.evaluated { symbols[$0] }.flatMap { $0 < 0 ? nil : $0 }
   }
 
-  /// Kept positions of an axis with a known length, ascending; nil where all are kept.
+  /// Kept positions of an axis with a known length, ascending; nil where all are kept. Groups that vary keep the first of their lists here:
+  /// as many positions, in the same blocks, which is all that counts, bounds and renumbered positions need.
   func positions(_ layout: Layout) -> [Int]? {
     if let known = known[layout] { return known }
     let result = compute(layout)

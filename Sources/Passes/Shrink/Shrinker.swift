@@ -30,10 +30,8 @@ struct Shrinker {
       module.values[index].type = TensorType(type.element, layouts.map { keptIndices.extent($0) })
     }
     for index in module.parameters.indices {
-      let lists = solution.axes[module.parameters[index].value.index].map { keptIndices.positions($0) }
-      if lists.contains(where: { $0 != nil }) {
-        module.parameters[index].content = module.parameters[index].content.keeping(lists)
-      }
+      let selection = keptIndices.selection(module.parameters[index].value)
+      if !selection.isWhole { module.parameters[index].content = module.parameters[index].content.keeping(selection) }
     }
     var required: [[Int: KnownValue]] = []
     required.reserveCapacity(module.nodes.count)
@@ -78,12 +76,12 @@ struct Shrinker {
   private func mergeCopies(_ module: inout Module) {
     var replacement: [ValueID: ValueID] = [:]
     var classes: [ValueID: [ValueID]] = [:]
-    let contents = Dictionary(module.parameters.map { ($0.value, $0.content) }, uniquingKeysWith: { first, _ in first })
+    let shrunk = Dictionary(module.parameters.map { ($0.value, $0.content) }, uniquingKeysWith: { first, _ in first })
     for parameter in module.parameters {
       guard let original = parameter.copyOf else { continue }
       // Copies that hold shape numbers may have been given different ones.
       let same = ([original] + (classes[original] ?? [])).first { other in
-        alike(other, parameter.value) && contents[other]?.data.isIdentical(to: parameter.content.data) ?? false
+        alike(other, parameter.value) && shrunk[other].map { isSame($0, parameter.content) } ?? false
       }
       if let same { replacement[parameter.value] = same } else { classes[original, default: []].append(parameter.value) }
     }
@@ -108,6 +106,11 @@ struct Shrinker {
         }
       }
     }
+  }
+
+  private func isSame(_ one: TensorContent, _ other: TensorContent) -> Bool {
+    // What was gathered by lists of its own has bytes of its own.
+    one.data.isIdentical(to: other.data) || !plan.varied.isEmpty && one.data.hasSameBytes(as: other.data)
   }
 
   private func alike(_ a: ValueID, _ b: ValueID) -> Bool {

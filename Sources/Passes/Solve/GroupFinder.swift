@@ -139,7 +139,7 @@ struct GroupNames {
     return !(tail.first == "_" && tail.dropFirst().allSatisfy(\.isNumber) && tail.count > 1) && !name.allSatisfy(\.isNumber)
   }
 
-  private static func stem(_ name: String) -> String {
+  static func stem(_ name: String) -> String {
     var name = Substring(name)
     if let copy = name.lastIndex(of: "#") { name = name[..<copy] }
     for suffix in ["_bias", ".weight", ".bias", "_weight", ".gamma", ".beta", ".running_mean", ".running_var"]

@@ -75,6 +75,12 @@ public struct Solution: Sendable {
   public private(set) var groups: [Group]
   /// What the numbers of integer values range over, resolved.
   public let codomains: [Layout?]
+  /// By group, what it varies over; nil where its indices are the same everywhere.
+  public private(set) var variations: [Variation?]
+  /// By group, what it is multiplied with on some axis, but does not vary over, and why.
+  public private(set) var obstacles: [[VariationObstacle]]
+  /// Fixed factors that groups vary over.
+  public private(set) var factors: [FixedFactor]
   private let groupOfLeaf: [Int32: Int]
 
   init(
@@ -98,6 +104,16 @@ public struct Solution: Sendable {
       dependence: dependence
     ).groups()
     groupOfLeaf = Dictionary(groups.enumerated().map { ($1.leaf, $0) }, uniquingKeysWith: { first, _ in first })
+    variations = groups.map { _ in nil }
+    obstacles = groups.map { _ in [] }
+    factors = []
+    var finder = VariationFinder(
+      self,
+      NodeProbe.Context(
+        module: module, inferred: inferred, table: table, axes: axes, codomains: resolvedCodomains, dependence: dependence,
+        parameters: Set(module.parameters.map(\.value))))
+    let found = finder.run()
+    (variations, obstacles, factors) = (found.variations, found.obstacles, found.factors)
   }
 
   /// The same solution over a module whose parameters hold other numbers, and nothing else is different.

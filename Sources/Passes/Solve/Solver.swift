@@ -150,14 +150,16 @@ final class Solver: AxisSolver {
   func known(ofOutput index: Int) -> KnownValue? { output(index).flatMap { inferred.numbers[$0] } }
   func axes(ofInput index: Int) -> [Layout] { input(index).map { layouts[$0] } ?? [] }
 
+  func isParameterOnly(input index: Int) -> Bool { Self.isParameterOnly(input: index, of: current) { dependence[$0.index] } }
+
   /// Weights picked by data count as weights where they meet an activation, as activations where they meet a weight.
-  func isParameterOnly(input index: Int) -> Bool {
-    guard let id = input(index) else { return false }
-    switch dependence[id] {
+  static func isParameterOnly(input index: Int, of node: Node, _ dependence: (ValueID) -> Dependence) -> Bool {
+    guard node.inputs.indices.contains(index), let id = node.inputs[index] else { return false }
+    switch dependence(id) {
     case .weight: return true
     case .activation: return false
     case .picked:
-      return current.inputs.enumerated().contains { $0 != index && $1.map { dependence[$0.index] == .activation } ?? false }
+      return node.inputs.enumerated().contains { $0 != index && $1.map { dependence($0) == .activation } ?? false }
     }
   }
 

@@ -8,6 +8,8 @@ import Passes
 ///     shrink [--ratio R] [--kinds LIST] [--round-to N] [--only GLOBS] [--ignore GLOBS]
 ///                                             the smaller module, where index i of every group has the score i + 1
 ///     shrink --keep GROUP=0,2,5-7 …           the smaller module by a plan; groups that are not named keep all
+///     shrink --scores turned …                where a group varies, index i of list n has the score (i + n) mod extent + 1 instead
+///     varies                                  what varies over what, and what forbids it
 ///     verify-dimensions                       whether every type follows; types on the lines are taken as they stand
 ///     private-copies                          the module after that pass
 ///     blocks                                  residual blocks and layers
@@ -20,7 +22,7 @@ struct GoldenCommand {
   }
 
   private enum Verb: String {
-    case groups
+    case groups, varies
     case shrink
     case verifyDimensions = "verify-dimensions"
     case privateCopies = "private-copies"
@@ -30,13 +32,14 @@ struct GoldenCommand {
   private let verb: Verb
   private var choice = ChoiceOptions()
   private var kept: [(group: String, indices: [Int])] = []
+  private var isTurned = false
   private var depth = DepthOptions()
 
   init(_ text: String) throws {
     var words = text.split(separator: " ").map(String.init)[...]
     guard let first = words.popFirst(), let verb = Verb(rawValue: first) else {
       throw Golden.Malformed(
-        "'\(text)' starts with no command of goldens: groups, shrink, verify-dimensions, private-copies, blocks, drop")
+        "'\(text)' starts with no command of goldens: groups, varies, shrink, verify-dimensions, private-copies, blocks, drop")
     }
     self.verb = verb
     if verb == .drop {
@@ -62,6 +65,9 @@ struct GoldenCommand {
     case "--kinds":
       choice.kinds = value == "all" ? Set(GroupKind.allCases) : Set(list.compactMap(GroupKind.init))
       if value != "all" && choice.kinds?.count != list.count { throw wrong }
+    case "--scores":
+      guard value == "turned" else { throw wrong }
+      isTurned = true
     case "--only": choice.only = list.map(Glob.init)
     case "--ignore": choice.ignored = list.map(Glob.init)
     case "--keep":
@@ -90,6 +96,9 @@ struct GoldenCommand {
       case .groups:
         guard let solution = try run(Pipeline.solve, on: input).solution else { throw Golden.Malformed("nothing was solved") }
         return .text(GoldenText.groups(solution))
+      case .varies:
+        guard let solution = try run(Pipeline.solve, on: input).solution else { throw Golden.Malformed("nothing was solved") }
+        return .text(GoldenText.varies(solution))
       case .shrink: return .text(try shrunk(input))
       case .blocks: return .text(GoldenText.blocks(try ResidualBlocks(inferring: try ModuleParser.parse(input))))
       case .drop: return .text(try dropped(input))
@@ -102,10 +111,24 @@ struct GoldenCommand {
   private func shrunk(_ input: String) throws -> String {
     var compilation = try run(Pipeline.solve, on: input)
     guard let solution = compilation.solution else { throw Golden.Malformed("nothing was solved") }
-    compilation.scores = Scores(byGroup: solution.groups.map { group in (1...group.extent).map(Double.init) })
+    compilation.scores = Scores(
+      byGroup: solution.groups.map { group in (1...group.extent).map(Double.init) },
+      byList: isTurned ? Self.turned(solution) : [:])
     try Pipeline.run([Self.pass("choose"), Self.pass("shrink"), Self.pass("verify-dimensions")], on: &compilation)
     guard let plan = compilation.plan else { throw Golden.Malformed("nothing was chosen") }
     return GoldenText.kept(plan, solution) + ModulePrinter.print(compilation.module)
+  }
+
+  /// Scores by list, another order for each.
+  static func turned(_ solution: Solution) -> [Int: [[Double]]] {
+    var result: [Int: [[Double]]] = [:]
+    for (index, group) in solution.groups.enumerated() {
+      guard let variation = solution.variations[index] else { continue }
+      result[index] = (0..<variation.listCount).map { list in
+        (0..<group.extent).map { Double(($0 + list) % group.extent + 1) }
+      }
+    }
+    return result
   }
 
   /// The module without the blocks, which must be the original with these bypassed.
@@ -179,6 +202,37 @@ enum GoldenText {
     return lines.joined(separator: "\n") + "\n"
   }
 
+  /// What varies over what, and what forbids it; one line each.
+  static func varies(_ solution: Solution) -> String {
+    var lines: [String] = []
+    for (index, group) in solution.groups.enumerated() {
+      if let variation = solution.variations[index] {
+        let outers = variation.outers.map { "\(solution.name(of: $0)) (\(solution.extent(of: $0)))" }
+        lines.append(
+          "\(group.name) varies over \(outers.joined(separator: " and ")): lists "
+            + variation.listOfTuple.map(String.init).joined(separator: " "))
+      }
+      for obstacle in solution.obstacles[index] {
+        let outer =
+          switch obstacle.outer {
+          case .group(let outer): solution.groups[outer].name
+          case .fixed(let extent): "the fixed \(extent)"
+          }
+        let reason =
+          switch obstacle.reason {
+          case .lacking(let value): "\(solution.module[value].name) is shared"
+          case .ambiguous(let value): "\(solution.module[value].name) carries it more than once"
+          case .meeting(let node): "they meet in \(solution.module.label(of: solution.module.nodes[node]))"
+          case .positions(let value): "\(solution.module[value].name) holds positions"
+          case .same: "all of them meet"
+          case .varies: "that varies itself"
+          }
+        lines.append("\(group.name) does not vary over \(outer): \(reason)")
+      }
+    }
+    return (lines.isEmpty ? ["nothing varies"] : lines).joined(separator: "\n") + "\n"
+  }
+
   /// Residual blocks, one line each, and what makes a layer.
   static func blocks(_ found: ResidualBlocks) -> String {
     let module = found.module
@@ -195,8 +249,20 @@ enum GoldenText {
 
   /// What each group keeps, one line each, in order.
   static func kept(_ plan: Plan, _ solution: Solution) -> String {
-    let lines = solution.groups.enumerated().map { index, group in
-      "keep \(group.name): \(plan.kept[index].map { "\(ranges($0)) of \(group.extent)" } ?? "all \(group.extent)")"
+    let lines = solution.groups.enumerated().flatMap { index, group -> [String] in
+      guard let lists = plan.varied[index], let outers = solution.variations[index]?.outers else {
+        return ["keep \(group.name): \(plan.kept[index].map { "\(ranges($0)) of \(group.extent)" } ?? "all \(group.extent)")"]
+      }
+      let names = outers.map { solution.name(of: $0) }.joined(separator: ", ")
+      let rows = lists.enumerated().map { tuple, list in
+        var (rest, numbers) = (tuple, [String]())
+        for outer in outers.reversed() {
+          numbers.insert("\(rest % solution.extent(of: outer))", at: 0)
+          rest /= solution.extent(of: outer)
+        }
+        return "  \(numbers.joined(separator: ", ")): \(ranges(list))"
+      }
+      return ["keep \(group.name): \(lists[0].count) of \(group.extent), over \(names)"] + rows
     }
     return lines.map { $0 + "\n" }.joined()
   }
