@@ -68,6 +68,8 @@ struct MasksVerb {
     }
     let indexed: [Option] = [
       .maxRatio, .keepParams, .keepFlops, .roundTo, .minKeep, .uniform, .scope, .criterion, .kinds, .apply, .scoreBy, .seed,
+      .data,
+      .aggregate, .normalise, .loss, .of,
     ]
     if let other = indexed.first(where: invocation.has) {
       throw Diagnostic(
@@ -105,6 +107,17 @@ struct MasksVerb {
     options.choice.isUniform = invocation.has(.uniform)
     options.criterion = request.criterion
     options.judges = request.judges
+    (options.aggregation, options.normalisation) = (request.aggregation, request.normalisation)
+    if let path = invocation.text(.data) {
+      guard request.criterion.needsGradients else {
+        throw Diagnostic(.usage, "--data has nothing to say: --criterion \(request.criterion.rawValue) goes by weights alone")
+      }
+      progress.report("reading \(path)")
+      var gradients = GradientStatistics.Source(data: try CalibrationFile.read(path, file))
+      (gradients.loss, gradients.output, gradients.seed) = (request.loss, request.lossOutput, request.seed)
+      gradients.source = file.document?.model
+      options.gradients = gradients
+    }
     options.seed = request.seed
     options.plan = try request.planInput.map { (path) throws(Diagnostic) in
       try PlanInput.read(path, for: file, progress, console)

@@ -176,6 +176,9 @@ enum Option: CaseIterable, Sendable, Hashable {
       return OptionEntry(
         "--dim", [], .text("NAME=N"), isList: true, "length of a symbolic extent, for inputs made up (some are tried)")
     }
+    if self == .data, verb == .masks {
+      return OptionEntry("--data", [], .file("X.npz"), "samples that criteria of gradients, such as saliency, go by")
+    }
     if self == .output, verb == .masks {
       return OptionEntry("--output", ["-o"], .file("M.safetensors"), "where the masks go, one tensor of f32 for each parameter")
     }
@@ -205,7 +208,7 @@ enum Option: CaseIterable, Sendable, Hashable {
     case .inputs, .threads: [.compile, .run, .bench, .verify]
     case .dimension: [.run, .bench, .verify, .differentiate]
     case .only: [.compile, .masks, .differentiate]
-    case .loss, .of: [.compile, .differentiate]
+    case .loss, .of: [.compile, .masks, .differentiate]
     case .maxIterations: [.run, .bench]
     case .check, .noCheck: [.compile]
     case .tolerance: [.verify]
@@ -218,7 +221,7 @@ enum Option: CaseIterable, Sendable, Hashable {
     case .keepLatency, .keepMemory, .strict, .dryRun, .stopAfterEdit, .dropBlocks, .keepDepth, .compensate, .noRotate,
       .removeZeros:
       [.compile]
-    case .data: [.compile, .groups]
+    case .data: [.compile, .groups, .masks]
     case .masks: [.compile, .stats, .masks]
     case .pattern, .global: [.masks]
     case .blocks: [.groups]

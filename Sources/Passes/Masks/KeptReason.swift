@@ -4,7 +4,7 @@ import Graph
 public struct KeptReason: Sendable, Hashable {
   /// What is in the way.
   public enum Cause: Sendable, Hashable {
-    /// What the index carries depends on the model's inputs, and is used.
+    /// What the index carries depends on the model's inputs, or differs from place to place, and is used.
     case carriesSignal
     /// The index always carries the same number, which is not zero, and its use cannot be written into a bias.
     case constant(Double)
@@ -34,7 +34,7 @@ extension KeptReason: CustomStringConvertible {
   /// A clause that completes "it stays: …".
   public var description: String {
     switch cause {
-    case .carriesSignal: "what it carries depends on the input, and \(node) uses it"
+    case .carriesSignal: "what it brings to \(node) is not the same for all inputs and places"
     case .constant(let number): "it always carries \(number), which \(node) uses in a way that no bias can replace"
     case .constantAtBorders(let number):
       "it always carries \(number), and \(node) pads its input with zeros, so that its borders differ from its middle and no bias can replace it"
