@@ -119,7 +119,7 @@ private struct ConvolutionWindow {
       ahead.append(reach - 1 - before[axis])
       // The last numbers may be under no window; how many there are is less than a stride, and where it is not known the result is cut.
       let span = (positions.shape[axis + 2] - 1) * Extent(strides[axis]) + 1
-      let rest = (target.shape[axis + 2] - span).constant ?? after[axis] + strides[axis] - 1 - (reach - 1 - before[axis])
+      let rest = (target.shape[axis + 2] - span).constant ?? reach - 1 - before[axis] - after[axis] + strides[axis] - 1
       behind.append(rest - ahead[axis] + reach - 1)
     }
     // What would be cut away is cut beforehand.

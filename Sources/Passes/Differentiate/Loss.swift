@@ -125,7 +125,7 @@ public enum Loss: Sendable, Hashable {
 
   private static func misfit(_ module: Module, _ output: ValueID, _ wanted: String) -> Diagnostic {
     Diagnostic(
-      .invalid, "is \(module[output].type), where the loss needs \(wanted); choose another --output or --loss",
+      .invalid, "is \(module[output].type), where the loss needs \(wanted); choose another --of or --loss",
       at: .tensor(module[output].name))
   }
 

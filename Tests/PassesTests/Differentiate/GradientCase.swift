@@ -29,8 +29,9 @@ struct GradientCase: Sendable, CustomTestStringConvertible {
   var results = 1
   var read = [0]
   var opset = 21
-  /// The first axis of the operands named has a symbol for its length.
+  /// An axis of the operands named, the first unless told otherwise, has a symbol for its length.
   var symbolic: [Int] = []
+  var symbolicAxis = 0
 
   var testDescription: String { "\(operation.textName)\(attributes.map { " \($0.name.rawValue)=\($0.value)" }.joined())" }
 
@@ -62,7 +63,7 @@ struct GradientCase: Sendable, CustomTestStringConvertible {
       }
       inputs.append(tensor)
       var shape = tensor.type.shape
-      if symbolic.contains(index), !shape.isEmpty { shape[0] = .symbol("batch") }
+      if symbolic.contains(index), shape.indices.contains(symbolicAxis) { shape[symbolicAxis] = .symbol("length") }
       let value = module.add(Value(name: name, type: TensorType(.f64, shape)))
       module.inputs.append(value)
       return value

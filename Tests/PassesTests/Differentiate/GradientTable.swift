@@ -151,6 +151,15 @@ enum GradientTable {
         GradientCase(
           operation: operation, operands: [.real([2, 2, 6]), .real([3, 2, 1])], attributes: window(strides: [3], pads: [0, 0])),
       ]
+      // Lengths that only running the model tells.
+      all.append(
+        GradientCase(
+          operation: operation, operands: [.real([2, 2, 8]), .real([3, 2, 3])],
+          attributes: window(strides: [2], pads: [0, 0]), symbolic: [0], symbolicAxis: 2))
+      all.append(
+        GradientCase(
+          operation: operation, operands: [.real([1, 2, 7, 5]), .real([2, 2, 2, 3])],
+          attributes: window(strides: [3, 1], dilations: [2, 1], pads: [2, 0, 1, 1]), symbolic: [0], symbolicAxis: 2))
       for same in ["SAME_UPPER", "SAME_LOWER", "VALID"] {
         all.append(
           GradientCase(
