@@ -104,6 +104,8 @@ struct MasksVerb {
   ) throws(Diagnostic) -> (MaskSet, [String]) {
     var options = CompileOptions()
     options.choice = request.choice
+    // What goes by masks is found again by its zeros, which are then the same for all heads.
+    options.choice.varies = false
     options.choice.isUniform = invocation.has(.uniform)
     options.criterion = request.criterion
     options.judges = request.judges
@@ -145,7 +147,7 @@ struct MasksVerb {
       let gone = (0..<group.extent).filter { !kept.contains($0) }
       table.add([
         Wording.name(group.name), group.kind.rawValue, "\(Wording.count(gone.count)) of \(Wording.count(group.extent))",
-        IndexList.text(gone, limit: 12),
+        plan.varied[index] == nil ? IndexList.text(gone, limit: 12) : "others for each of what it varies over",
       ])
     }
     let rows = table.lines

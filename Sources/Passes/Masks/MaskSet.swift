@@ -68,7 +68,7 @@ extension MaskSet {
     for parameter in module.parameters where parameter.copyOf == nil && parameter.content.element.isFloat {
       let shape = parameter.content.shape
       let copies = (users[parameter.value] ?? [parameter]).map { copy in
-        AxisMask(shape: shape, kept: solution.axes[copy.value.index].map { kept.positions($0) })
+        AxisMask(shape: shape, kept: kept.selection(copy.value, amongKept: false))
       }
       if copies.contains(where: \.keepsAll) { continue }
       entries.append(
@@ -82,27 +82,33 @@ extension MaskSet {
 
   /// Which places of a tensor stay when some indices of its axes do.
   private struct AxisMask: Sendable {
-    let isKept: [[Bool]?]
+    /// By axis, one list of flags for every place of the axes that decide.
+    let isKept: [(over: [Int], flags: [[Bool]])?]
     let strides: [Int]
     let shape: [Int]
     let keepsAll: Bool
 
-    init(shape: [Int], kept: [[Int]?]) {
+    init(shape: [Int], kept: TensorSelection) {
       self.shape = shape
       strides = Tensor.strides(shape)
-      isKept = zip(shape, kept).map { extent, list in
-        list.map { list in
-          var flags = Array(repeating: false, count: extent)
-          for index in list where index < extent { flags[index] = true }
-          return flags
+      isKept = zip(shape, kept.axes).map { extent, axis in
+        axis.map { axis in
+          let flags = axis.lists.map { list in
+            var flags = Array(repeating: false, count: extent)
+            for index in list where index < extent { flags[index] = true }
+            return flags
+          }
+          return (axis.over, flags)
         }
       }
-      keepsAll = kept.allSatisfy { $0 == nil }
+      keepsAll = kept.isWhole
     }
 
     func isKept(_ position: Int) -> Bool {
-      for axis in isKept.indices {
-        if let flags = isKept[axis], !flags[position / strides[axis] % shape[axis]] { return false }
+      func place(_ axis: Int) -> Int { position / strides[axis] % shape[axis] }
+      for (axis, own) in isKept.enumerated() {
+        guard let own else { continue }
+        if !own.flags[own.over.reduce(0) { $0 * shape[$1] + place($1) }][place(axis)] { return false }
       }
       return true
     }

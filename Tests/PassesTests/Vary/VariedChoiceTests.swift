@@ -18,13 +18,13 @@ import Testing
     try #require(solution.groups.firstIndex { $0.kind == .headDims })
   }
 
-  static func plan(_ solution: Solution, _ scores: Scores, ratio: Double = 0.5, varies: Bool = true) -> Plan {
+  static func plan(_ solution: Solution, _ scores: Scores, ratio: Double = 0.5, varies: Bool = true) throws -> Plan {
     var options = ChoiceOptions()
     options.budget = .ratio(ratio)
     options.rounding = 1
     options.varies = varies
     options.kinds = [.headDims]
-    return Chooser(solution: solution, scores: scores, options: options).plan()
+    return try Chooser(solution: solution, scores: scores, options: options).plan()
   }
 
   static func scores(_ solution: Solution, _ byList: [[Double]]) throws -> Scores {
@@ -35,7 +35,7 @@ import Testing
   func best() throws {
     let solution = try Self.solution()
     let scores = try Self.scores(solution, [[9, 8, 1, 1], [1, 9, 8, 1], [1, 1, 8, 9], [9, 1, 1, 8]])
-    let plan = Self.plan(solution, scores)
+    let plan = try Self.plan(solution, scores)
     let dims = try Self.dims(solution)
     #expect(plan.varied[dims] == [[0, 1], [1, 2], [0, 1], [1, 2], [2, 3], [0, 3]])
     #expect(plan.kept[dims]?.count == 2, "how many is one number for all")
@@ -47,7 +47,7 @@ import Testing
     let dims = try Self.dims(solution)
     let apart = try Self.scores(solution, [[9, 8, 1, 1], [1, 9, 8, 1], [1, 1, 8, 9], [9, 1, 1, 8]])
     let agreeing = try Self.scores(solution, Array(repeating: [1, 2, 3, 4], count: 4))
-    for plan in [Self.plan(solution, apart, varies: false), Self.plan(solution, agreeing)] {
+    for plan in try [Self.plan(solution, apart, varies: false), Self.plan(solution, agreeing)] {
       #expect(plan.varied.isEmpty)
       #expect(plan.kept[dims] == [2, 3])
     }
@@ -62,8 +62,8 @@ import Testing
       let scores = try Self.scores(solution, (0..<4).map { _ in (0..<4).map { _ in generator.unit() } })
       var before = Array(repeating: Set(0..<4), count: 6)
       for ratio in [0.25, 0.5, 0.75] {
-        let plan = Self.plan(solution, scores, ratio: ratio)
-        #expect(plan == Self.plan(solution, scores, ratio: ratio), "the same input makes the same plan")
+        let plan = try Self.plan(solution, scores, ratio: ratio)
+        #expect(try plan == Self.plan(solution, scores, ratio: ratio), "the same input makes the same plan")
         let now = plan.varied[dims] ?? Array(repeating: plan.kept[dims] ?? [], count: 6)
         for (list, known) in zip(now, before) { #expect(known.isSuperset(of: list)) }
         before = now.map { Set($0) }

@@ -14,7 +14,7 @@ import Testing
       (options.rounding, options.kinds) = (1, kinds)
       let scores = Scores(
         byGroup: solution.groups.map { (1...$0.extent).map(Double.init) }, byList: GoldenCommand.turned(solution))
-      return Chooser(solution: solution, scores: scores, options: options).plan()
+      return try Chooser(solution: solution, scores: scores, options: options).plan()
     }
   }
 
