@@ -43,7 +43,7 @@ enum Option: CaseIterable, Sendable, Hashable {
         "keep this share of the memory that a run takes: weights, and what lies between the layers")
     case .table:
       OptionEntry(
-        "--table", [], .none, "measure how long products of matrices take here, as --keep-latency wants to know, and show it")
+        "--table", [], .none, "measure how long products of matrices take here, as a budget of time wants to know, and show it")
     case .roundTo:
       OptionEntry(
         "--round-to", [], .text("N"),

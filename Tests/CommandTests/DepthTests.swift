@@ -80,7 +80,7 @@ struct DepthTests {
     "calls that make no sense are refused in a line",
     arguments: [
       ["--drop-blocks", "3"], ["--drop-blocks", "2-1"], ["--drop-blocks", "L0"], ["--drop-blocks", "x3"], ["--drop-blocks", ","],
-      ["--keep-depth", "0"], ["--keep-depth", "4"], ["--keep-depth", "half"], ["--keep-depth", "1.5"], ["--data", "x.npz"],
+      ["--keep-depth", "0"], ["--keep-depth", "4"], ["--keep-depth", "half"], ["--keep-depth", "1.5"], ["--compensate", "bias"],
       ["--apply", "p.json", "--drop-blocks", "0"],
     ])
   func refused(_ arguments: [String]) throws {

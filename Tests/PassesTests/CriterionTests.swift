@@ -177,7 +177,8 @@ import Testing
         switch criterion {
         case .saliency: return products.reduce(0) { $0 + abs($1) }
         case .fisher: return products.reduce(0, +) * products.reduce(0, +)
-        case .taylor, .random, .l1, .l2, .linf, .bnScale, .fpgm, .lamp, .remain, .activation, .fluctuation, .obs: return abs(products.reduce(0, +))
+        case .taylor, .random, .l1, .l2, .linf, .bnScale, .fpgm, .lamp, .remain, .activation, .fluctuation, .obs:
+          return abs(products.reduce(0, +))
         }
       }
       return (sums[0] + sums[1]) / 2
