@@ -57,7 +57,7 @@ struct BlockDrawing {
     let margin = 6.0
     return Shape.drawing(
       layout.size.width + 2 * margin, layout.size.height + 2 * margin,
-      label: "Graph of \(graph.blocks.count) blocks; darker blocks lost more of their parameters",
+      label: "Graph of \(graph.blocks.count) blocks, coloured by the share of their parameters that went",
       [.tag("g", ["transform": "translate(\(Shape.number(margin)) \(Shape.number(margin)))"], pieces)])
   }
 

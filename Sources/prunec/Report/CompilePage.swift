@@ -114,7 +114,7 @@ struct CompilePage {
     let drawing = BlockDrawing(original, after: compilation.module).markup
     return ReportPage.section(
       "graph", "The graph",
-      "Blocks of the original and what flows between them; the darker a block, the larger the share of its parameters that went.",
+      "Blocks of the original and what flows between them; the colour of a block says what share of its parameters went.",
       [BlockDrawing.legend, .tag("div", ["class": "graph"], drawing)])
   }
 

@@ -32,6 +32,12 @@ indirect enum Markup {
     tag(name, attributes, .text(text))
   }
 
+  /// A dotted name, which may be broken after its dots.
+  static func name(_ name: String) -> Markup {
+    let parts = name.split(separator: ".", omittingEmptySubsequences: false).map(String.init)
+    return .many(parts.enumerated().map { at, part in at == 0 ? .text(part) : .many([.text("."), .tag("wbr"), .text(part)]) })
+  }
+
   /// The text of a page.
   var written: String {
     var text = ""
@@ -40,7 +46,7 @@ indirect enum Markup {
   }
 
   /// Elements that HTML writes without an end.
-  private static let isEmpty: Set<String> = ["meta", "br", "hr", "col"]
+  private static let isEmpty: Set<String> = ["meta", "br", "hr", "col", "wbr"]
   /// Elements after which a new line does no harm.
   private static let isBlock: Set<String> = [
     "html", "head", "body", "section", "div", "p", "table", "tr", "h1", "h2", "h3", "figure", "svg", "title", "style", "meta",

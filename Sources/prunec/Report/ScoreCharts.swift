@@ -145,7 +145,7 @@ struct ScoreCharts {
   }
 
   private func figure(_ drawing: Markup, _ name: String, _ note: String) -> Markup {
-    .tag("figure", [:], drawing, .tag("figcaption", [:], .tag("span", ["class": "name"], name), .tag("small", [:], note)))
+    .tag("figure", [:], drawing, .tag("figcaption", [:], .tag("span", ["class": "name"], .name(name)), .tag("small", [:], note)))
   }
 
   /// A score in three digits.

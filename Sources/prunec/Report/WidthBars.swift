@@ -58,7 +58,7 @@ struct WidthBars {
       + "carried by \(Wording.plural(group.occurrences.count, "axis", "axes")) of parameters"
     let extent = max(0.06, Double(group.extent) / Double(max(1, widest)))
     return .tag(
-      "tr", ["title": title], .tag("td", ["class": "name"], group.name),
+      "tr", ["title": title], .tag("td", ["class": "name"], .name(group.name)),
       .tag("td", [:], Meter.bar(share: share, extent: extent, style: ReportStyle.style(of: group.kind), title: title)),
       .tag(
         "td", ["class": "number"],
