@@ -28,6 +28,7 @@ enum Command {
     let console = Console(isQuiet: invocation.has(.quiet), isReportForMachines: invocation.has(.json))
     switch invocation.verb {
     case .compile: try CompileVerb(invocation, console).run()
+    case .sweep: try SweepVerb(invocation, console).run()
     case .groups: try GroupsVerb(invocation, console).run()
     case .stats: try StatsVerb(invocation, console).run()
     case .masks: try MasksVerb(invocation, console).run()

@@ -63,6 +63,18 @@ struct CompileReport {
     return lines
   }
 
+  /// What is said beside the tables of numbers: what was asked for and achieved, how, and what was proved.
+  var remarks: [String] {
+    var lines: [String] = []
+    if let depth = compilation.depth { lines += DepthReport(depth.blocks).dropped(depth) }
+    if plan.prunedGroups.isEmpty, compilation.depth == nil { lines.append("Nothing is removed: \(whyNothing)") }
+    lines += budgetLines
+    if let rounding { lines.append(rounding) }
+    if let compensated = compilation.compensated { lines += compensated.lines(console) }
+    if let proofLine { lines.append(proofLine) }
+    return lines
+  }
+
   /// Blocks go, and nothing else was asked for.
   private var isDepthAlone: Bool { compilation.depth != nil && plan.prunedGroups.isEmpty }
 
@@ -218,7 +230,8 @@ struct CompileReport {
       ])
     }
     return .object([
-      ("model", .text(file.path)), ("output", .optional(request.output)), ("written", .bool(written != nil)), ("asked", asked),
+      ("model", .text(file.path)), ("output", .optional(request.output)), ("written", .bool(written != nil)),
+      ("report", .optional(request.report)), ("asked", asked),
       ("parameters", change(Double(file.module.parameterCount), Double(compilation.module.parameterCount))),
       ("multiplyAdds", change(summary.multiplyAdds.before, summary.multiplyAdds.after)),
       ("bytes", .object([("before", .integer(file.byteCount)), ("after", written.map(Json.integer) ?? .null)])),

@@ -27,6 +27,8 @@ struct CompileRequest {
   let removesZeros: Bool
   /// Where the plan goes.
   let planOutput: String?
+  /// Where the report for people goes.
+  let report: String?
   /// The plan to carry out.
   let planInput: String?
   /// Whether original and result are run and compared.
@@ -52,6 +54,8 @@ struct CompileRequest {
     output = invocation.text(.output)
     planOutput = invocation.text(.plan)
     planInput = invocation.text(.apply)
+    report = invocation.text(.report)
+    if let report { try ReportFile.check(report, [(output, "-o"), (planOutput, "--plan")]) }
     if output == nil, !isDryRun {
       if invocation.verb == .masks { throw Diagnostic(.usage, "-o is missing: prunec masks \(quoted(model)) -o M.safetensors") }
       throw Diagnostic(.usage, "-o is missing: prunec \(quoted(model)) -o SMALLER (or --dry-run, to write nothing)")
@@ -216,7 +220,8 @@ struct CompileRequest {
         + "leave one of them out, or prune the result in a second call")
   }
 
-  private static func choice(_ invocation: Invocation) throws(Diagnostic) -> ChoiceOptions {
+  /// What the options on ratios, bounds and patterns ask for.
+  static func choice(_ invocation: Invocation) throws(Diagnostic) -> ChoiceOptions {
     var choice = ChoiceOptions()
     var general: Double?
     for text in invocation.texts(.ratio) {

@@ -85,6 +85,11 @@ struct CompileVerb {
     }
     try writePlan(compilation, file, progress)
     if request.planOutput != nil { timing.add("write plan") }
+    if let path = request.report {
+      let page = try reportPage(compilation, file, written, outcome, &timing, progress)
+      try page.write(
+        to: path, notOver: file.files + [request.planInput, invocation.text(.data), invocation.text(.inputs)].compactMap(\.self))
+    }
     progress.finish()
     let report = try CompileReport(compilation, file, request, written: written, outcome: outcome, timing: timing, console)
     if isJson {
@@ -140,6 +145,27 @@ struct CompileVerb {
       isTimed
       ? try CostTable.here(threads: threads, version: Command.version) { progress.report("measuring this machine", $0) } : nil
     return MeasurementOptions(inputs: inputs, threads: threads, table: table, source: file.document?.model)
+  }
+
+  /// What people look at, with a short measurement unless the models are not to be run, or are large.
+  private func reportPage(
+    _ compilation: Compilation, _ file: ModelFile, _ written: Int?, _ outcome: ProofOutcome?, _ timing: inout Timing,
+    _ progress: ProgressBar
+  ) throws(Diagnostic) -> ReportPage {
+    let latency: LatencyOutcome
+    if case .never = request.check {
+      latency = .skipped("--no-check: the models were not run")
+    } else if file.byteCount > CheckMode.usualLimit {
+      latency = .skipped("the model has more than 1 GB of weights; prunec bench times it")
+    } else {
+      progress.report("measuring")
+      latency = LatencyProbe.run(
+        original: file.module, smaller: compilation.module, source: file.document?.model, threads: try Threads.count(invocation),
+        seed: request.seed)
+      timing.add("measure")
+    }
+    progress.report("writing the report")
+    return try CompilePage(compilation, file, request, written: written, outcome: outcome, latency: latency, timing: timing).page
   }
 
   /// What is asked of the choice. A folder says one number for all layers of a kind, and some kinds it cannot say at all: these stay as they

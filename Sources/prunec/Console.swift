@@ -18,6 +18,15 @@ struct Console: Sendable {
     colours = !isPlain && isatty(STDOUT_FILENO) == 1
   }
 
+  /// A console for text that goes elsewhere: without colours.
+  static let plain = Console()
+
+  private init() {
+    isQuiet = true
+    drawsProgress = false
+    colours = false
+  }
+
   /// Columns of the terminal that shows the report; nil where it is none.
   static var width: Int? {
     var size = winsize()

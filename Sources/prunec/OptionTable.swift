@@ -8,7 +8,8 @@ enum Option: CaseIterable, Sendable, Hashable {
   case only, ignore, kinds, noVary, noRotate
   case dropBlocks, keepDepth, data, compensate, blocks
   case removeZeros, masks, scoreBy, pattern, global
-  case plan, apply, strict, dryRun
+  case plan, apply, report, strict, dryRun
+  case ratios, criteria
   case inputs, outputs, dimension, seed, threads, profile, maxIterations, versus
   case check, noCheck, tolerance
   case weights, list, table
@@ -131,8 +132,20 @@ enum Option: CaseIterable, Sendable, Hashable {
     case .plan:
       OptionEntry("--plan", [], .file("OUT.json"), "write which indices were kept, and how every tensor is made of them")
     case .apply: OptionEntry("--apply", [], .file("IN.json"), "carry out a plan instead of choosing")
+    case .report:
+      OptionEntry(
+        "--report", [], .file("R.html"),
+        "write a page to look at in a browser: sizes and latency before and after, widths, scores with the cut, the graph")
+    case .ratios:
+      OptionEntry(
+        "--ratios", [], .text("R,.."), isList: true,
+        "shares of every group's indices to remove, one compile for each (0.1,0.3,0.5)")
+    case .criteria:
+      OptionEntry(
+        "--criteria", [], .choices("NAME,..", Criterion.allCases.map(\.rawValue)), isList: true,
+        "criteria to compare (l2; with --data, every way of compensating beside them, unless --compensate names one)")
     case .strict: OptionEntry("--strict", [], .none, "write nothing, and exit with 1, when anything had to be given up")
-    case .dryRun: OptionEntry("--dry-run", [], .none, "everything but writing")
+    case .dryRun: OptionEntry("--dry-run", [], .none, "everything but writing the model and the plan")
     case .inputs: OptionEntry("--inputs", [], .file("X.npz"), "arrays in.NAME, one per input (random ones without)")
     case .outputs: OptionEntry("--outputs", [], .file("Y.npz"), "where the outputs go, as arrays out.NAME")
     case .dimension:
@@ -168,6 +181,15 @@ enum Option: CaseIterable, Sendable, Hashable {
     if self == .plan, verb == .verify {
       return OptionEntry("--plan", [], .file("P.json"), "the plan by which SMALLER was made")
     }
+    if self == .data, verb == .sweep {
+      return OptionEntry(
+        "--data", [], .file("X.npz"),
+        "samples of what the model will see, an array for every input, and labels where there are some: a fifth is held back, and quality "
+          + "is measured on it")
+    }
+    if self == .report, verb == .sweep {
+      return OptionEntry("--report", [], .file("R.html"), "write a page with quality drawn against size, a line per criterion")
+    }
     if self == .data, verb == .groups {
       return OptionEntry(
         "--data", [], .file("X.npz"), "with --blocks: arrays in.NAME, to say how far each block turns the stream")
@@ -192,7 +214,7 @@ enum Option: CaseIterable, Sendable, Hashable {
       return OptionEntry("--dim", [], .text("NAME=N"), isList: true, "fix a symbolic extent of the inputs")
     }
     if self == .seed, verb == .trace { return OptionEntry("--seed", [], .text("N"), "seed of random weights (0)") }
-    if self == .seed, verb != .compile, verb != .masks {
+    if self == .seed, verb != .compile, verb != .masks, verb != .sweep {
       return OptionEntry("--seed", [], .text("N"), "seed of inputs made up, and of what the model draws at random (0)")
     }
     return entry
@@ -203,33 +225,37 @@ enum Option: CaseIterable, Sendable, Hashable {
     switch self {
     case .output: [.compile, .masks, .dot, .differentiate, .convert, .trace]
     case .weights, .list: [.trace]
-    case .seed: [.compile, .masks, .run, .bench, .verify, .trace]
+    case .report: [.compile, .sweep]
+    case .ratios, .criteria: [.sweep]
+    case .seed: [.compile, .sweep, .masks, .run, .bench, .verify, .trace]
     case .plan: [.compile, .verify]
-    case .inputs, .threads: [.compile, .run, .bench, .verify]
+    case .inputs: [.compile, .run, .bench, .verify]
+    case .threads: [.compile, .sweep, .run, .bench, .verify]
     case .dimension: [.run, .bench, .verify, .differentiate]
-    case .only: [.compile, .masks, .differentiate]
-    case .loss, .of: [.compile, .masks, .differentiate]
+    case .only: [.compile, .sweep, .masks, .differentiate]
+    case .loss, .of: [.compile, .sweep, .masks, .differentiate]
     case .maxIterations: [.run, .bench]
     case .check, .noCheck: [.compile]
     case .tolerance: [.verify]
     case .outputs, .profile: [.run]
     case .versus: [.bench]
     case .table: [.bench]
-    case .ratio, .maxRatio, .keepParams, .keepFlops, .roundTo, .minKeep, .uniform, .scope, .criterion, .aggregate, .normalise,
-      .ignore, .kinds, .noVary, .apply, .scoreBy:
-      [.compile, .masks]
-    case .keepLatency, .keepMemory, .strict, .dryRun, .stopAfterEdit, .dropBlocks, .keepDepth, .compensate, .noRotate,
-      .removeZeros:
+    case .maxRatio, .roundTo, .minKeep, .uniform, .scope, .aggregate, .normalise, .ignore, .kinds, .noVary:
+      [.compile, .sweep, .masks]
+    case .ratio, .keepParams, .keepFlops, .criterion, .apply, .scoreBy: [.compile, .masks]
+    case .compensate, .noRotate: [.compile, .sweep]
+    case .keepLatency, .keepMemory, .strict, .dryRun, .stopAfterEdit, .dropBlocks, .keepDepth, .removeZeros:
       [.compile]
-    case .data: [.compile, .groups, .masks]
+    case .data: [.compile, .sweep, .groups, .masks]
     case .masks: [.compile, .stats, .masks]
     case .pattern, .global: [.masks]
     case .blocks: [.groups]
     case .printAfter: [.compile, .run]
-    case .json: [.compile, .groups, .stats, .masks, .explain, .verifyDimensions, .bench, .verify]
+    case .json: [.compile, .sweep, .groups, .stats, .masks, .explain, .verifyDimensions, .bench, .verify]
     case .quiet:
       [
-        .compile, .groups, .stats, .masks, .explain, .dot, .print, .verifyDimensions, .run, .bench, .verify, .differentiate,
+        .compile, .sweep, .groups, .stats, .masks, .explain, .dot, .print, .verifyDimensions, .run, .bench, .verify,
+        .differentiate,
         .convert, .trace,
       ]
     case .timing: [.compile]
@@ -241,13 +267,15 @@ enum Option: CaseIterable, Sendable, Hashable {
   /// Under which heading a verb's help shows it.
   func section(for verb: Verb) -> OptionSection {
     switch self {
-    case .plan where verb == .verify, .seed where verb != .compile && verb != .masks: .running
-    case .ratio, .maxRatio, .keepParams, .keepFlops, .keepLatency, .keepMemory, .roundTo, .minKeep, .uniform, .keepDepth: .howMuch
+    case .plan where verb == .verify, .seed where verb != .compile && verb != .masks && verb != .sweep: .running
+    case .ratio, .ratios, .maxRatio, .keepParams, .keepFlops, .keepLatency, .keepMemory, .roundTo, .minKeep, .uniform, .keepDepth:
+      .howMuch
     case .data where verb == .groups, .blocks: .report
-    case .scope, .criterion, .aggregate, .normalise, .loss, .of, .seed, .only, .ignore, .kinds, .noVary, .dropBlocks, .data,
+    case .scope, .criterion, .criteria, .aggregate, .normalise, .loss, .of, .seed, .only, .ignore, .kinds, .noVary, .dropBlocks,
+      .data,
       .compensate, .noRotate, .removeZeros, .scoreBy, .pattern, .global:
       .what
-    case .output, .plan, .apply, .strict, .dryRun, .weights, .masks: .files
+    case .output, .plan, .apply, .report, .strict, .dryRun, .weights, .masks: .files
     case .inputs, .outputs, .dimension, .threads, .profile, .maxIterations, .versus, .check, .noCheck, .tolerance: .running
     case .json, .quiet, .timing, .list, .table, .printAfter, .stopAfterEdit, .help, .version: .report
     }

@@ -1,6 +1,6 @@
 /// What the command can do. The first argument says which; `compile` may be left out.
 enum Verb: String, CaseIterable, Sendable {
-  case compile, groups, stats, masks, explain, dot, print
+  case compile, sweep, groups, stats, masks, explain, dot, print
   case verifyDimensions = "verify-dimensions"
   case run, bench, verify, differentiate, convert, trace, completions, help
 
@@ -8,6 +8,7 @@ enum Verb: String, CaseIterable, Sendable {
   var summary: String {
     switch self {
     case .compile: "make a smaller model"
+    case .sweep: "compare criteria at several ratios: quality against size, nothing written but a report"
     case .groups: "list every group of indices that can be pruned, and what cannot be, with the reason"
     case .stats: "say which numbers are zero: by tensor, and which channels, heads or units a mask really emptied"
     case .masks: "write what would go as masks of zeros and ones, for a training loop that prunes bit by bit"
@@ -29,7 +30,8 @@ enum Verb: String, CaseIterable, Sendable {
   /// The arguments that are no options.
   var operands: [Operand] {
     switch self {
-    case .compile, .groups, .stats, .masks, .dot, .print, .verifyDimensions, .run, .bench, .differentiate, .convert: [.model]
+    case .compile, .sweep, .groups, .stats, .masks, .dot, .print, .verifyDimensions, .run, .bench, .differentiate, .convert:
+      [.model]
     case .verify: [.model, .smaller]
     case .explain: [.model, .tensor]
     case .trace: [.traced]
@@ -42,6 +44,7 @@ enum Verb: String, CaseIterable, Sendable {
   var usage: String {
     switch self {
     case .compile: "[compile] MODEL -o SMALLER [options]"
+    case .sweep: "sweep MODEL --ratios 0.1,0.3,0.5 [--criteria l1,l2] [--data X.npz] [--report R.html]"
     case .groups: "groups MODEL [--json]"
     case .stats: "stats MODEL [--masks M.safetensors] [--json]"
     case .masks: "masks MODEL -o M.safetensors [--ratio 0.5] [options]"
@@ -69,6 +72,13 @@ enum Verb: String, CaseIterable, Sendable {
       and writes the same program with smaller tensors. MODEL is an .onnx or .ir file, or a checkpoint
       folder; the ending of SMALLER chooses its format, and without one a folder becomes a folder. Inputs and outputs keep their shapes,
       so the result is a drop-in replacement; fine-tune it to win back accuracy.
+      """
+    case .sweep:
+      """
+      Compiles MODEL in memory once for every criterion and ratio and compares the outputs with the original's on samples that
+      nothing was fitted to: the share of the outputs' energy that is lost, how often the largest output stays at its place where outputs
+      look like scores of classes, and accuracy where the data have labels. Without --data, inputs are random, which says little about
+      what the model is good for.
       """
     case .groups:
       """
@@ -161,6 +171,11 @@ enum Verb: String, CaseIterable, Sendable {
       (
         "prunec resnet50.onnx -o small.onnx --ratio 0.3 --ignore conv1",
         "removes 30 % of the channels of every group but those of conv1, and prints what that did to size and cost"
+      )
+    case .sweep:
+      (
+        "prunec sweep vit.onnx --ratios 0.1,0.3,0.5 --data images.npz --report sweep.html",
+        "draws how much of vit.onnx's quality is left at three sizes, for every way of choosing and compensating"
       )
     case .groups: ("prunec groups vit.onnx", "lists heads, hidden units and widths of vit.onnx, and what is frozen")
     case .stats:

@@ -71,6 +71,16 @@ public struct CompensationReport: Sendable {
   public let widest: (rows: Int, columns: Int)?
   /// What was tried on held-back samples, with the share of the outputs' energy that was lost; empty where nothing was.
   public internal(set) var trials: [Trial] = []
+  /// The error curves of the groups that were up for choice, by group.
+  public internal(set) var curves: [Curve] = []
+
+  /// What removing members of a group costs.
+  public struct Curve: Sendable {
+    /// Its place in `Solution.groups`.
+    public let group: Int
+    /// Squared error at the group's consumers when so many members are gone: 0 for none, then one number per member.
+    public let errors: [Double]
+  }
 
   /// One way that was tried.
   public struct Trial: Sendable {

@@ -89,7 +89,8 @@ final class Compensator {
     let sizes = try sizes(removals)
     let plan = try cut(sizes, removals)
     let widest = statistics.max { $0.site.columns < $1.site.columns }.map { ($0.rowCount, $0.site.columns) }
-    let report = CompensationReport(mode: mode, samples: options.data.count, layers: fitted, widest: widest)
+    var report = CompensationReport(mode: mode, samples: options.data.count, layers: fitted, widest: widest)
+    report.curves = removals.keys.sorted().compactMap { group in removals[group].map { .init(group: group, errors: $0.errors) } }
     return Outcome(solution: solution.with(module: working.module), plan: plan, report: report)
   }
 

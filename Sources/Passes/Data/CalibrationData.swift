@@ -112,7 +112,7 @@ public struct CalibrationData: Sendable {
   public func labels(batch: Int) -> Tensor? { labels?.rows(samples(batch)) }
 
   /// Which positions of a batch are padding: the input whose name says that it is a mask, [samples, positions], 1 where something stands.
-  func mask(batch: Int) -> Tensor? { mask.map { inputs[$0].tensor.rows(samples(batch)) } }
+  public func mask(batch: Int) -> Tensor? { mask.map { inputs[$0].tensor.rows(samples(batch)) } }
 
   private static func isMask(_ name: String, _ tensor: Tensor) -> Bool {
     name.lowercased().contains("mask") && tensor.rank == 2 && tensor.reals.allSatisfy { $0 == 0 || $0 == 1 }
