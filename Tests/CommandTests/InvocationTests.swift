@@ -157,7 +157,7 @@ struct InvocationTests {
       (["--scope", "globl"], "--scope globl: no such choice; did you mean 'global'?"),
       (
         ["--criterion", "biggest"],
-        "--criterion biggest: no such choice; it is one of random, l1, l2, linf, bn-scale, fpgm, lamp, remain, taylor, saliency, fisher, magnitude"
+        "--criterion biggest: no such choice; it is one of \((Criterion.allCases.map(\.rawValue) + ["magnitude"]).joined(separator: ", "))"
       ),
       (["--kinds", "heads,haeds"], "--kinds haeds: no such choice; did you mean 'heads'?"),
       (["--only", "a,,b"], "--only has an empty entry; write entries with single commas between"),
