@@ -79,9 +79,12 @@ class Results:
                 self.known = json.load(f)
 
     def get(self, key, measure):
-        """What is known under the key, or else what `measure` returns."""
+        """What is known under the key, or else what `measure` returns. Errors are not kept: they may have passed next time."""
         if key not in self.known:
-            self.known[key] = measure()
+            found = measure()
+            if isinstance(found, dict) and "error" in found:
+                return found
+            self.known[key] = found
             with open(self.path + ".new", "w") as f:
                 json.dump(self.known, f, indent=1)
             os.replace(self.path + ".new", self.path)
@@ -103,7 +106,8 @@ def count_parameters(path):
         for name in sorted(os.listdir(path)):
             if name.endswith(".safetensors"):
                 with safe_open(os.path.join(path, name), "pt") as f:
-                    total += sum(int(np.prod(f.get_slice(key).get_shape())) for key in f.keys())
+                    weights = [f.get_slice(key) for key in f.keys()]
+                    total += sum(int(np.prod(w.get_shape())) for w in weights if "F" in w.get_dtype())
         return total
     floats = (onnx.TensorProto.FLOAT, onnx.TensorProto.FLOAT16, onnx.TensorProto.BFLOAT16, onnx.TensorProto.DOUBLE)
     graph = onnx.load(path, load_external_data=False).graph
@@ -171,7 +175,8 @@ def measure(case, work, seeds, prunec, with_rivals, only=None, say=print):
                         numbers = setting.judge(output)
                     except Refused as error:
                         return {"error": str(error)}
-                    gone = setting.parameters - count_parameters(output)
+                    before = count_parameters(setting.model) if method.folder else setting.parameters
+                    gone = before - count_parameters(output)
                     return {"removed": gone / setting.prunable, "numbers": list(numbers), "seconds": seconds}
 
                 arguments = " ".join(method.arguments)

@@ -151,8 +151,9 @@ def prepare(make, epochs, rate, decay, importances, options):
             logits = session(onnx).run(None, {"images": test_x.numpy()})[0]
             return (float((logits.argmax(-1) == test_y.numpy()).mean()),)
 
-        def example_loss(m, reduction="mean"):
-            return F.cross_entropy(m(x), y, reduction=reduction)
+        def losses(m, each=False):
+            found = F.cross_entropy(m(x), y, reduction="none")
+            return found if each else [found.mean()]
 
         prunable, arguments = options(model)
         total = count_parameters(path + ".onnx")
@@ -160,7 +161,7 @@ def prepare(make, epochs, rate, decay, importances, options):
         setting = Setting(path + ".onnx", path + ".npz", total, prunable, judge)
         for name, importance, extra in importances:
             setting.rivals[f"Torch-Pruning {name}"] = lambda share, importance=importance, extra=extra: rivals.torch_pruning(
-                model, test_x[:2], importance, share * prunable, example_loss, lambda m: arguments(m) | extra,
+                model, test_x[:2], importance, share * prunable, losses, lambda m: dict(head_pruning_ratio=share) | arguments(m) | extra(m),
                 lambda m: (accuracy(m, test_x, test_y),)
             )
         for name, steps in rivals.ONNXSIM.items():
@@ -175,6 +176,12 @@ def prepare(make, epochs, rate, decay, importances, options):
 def cnn_options(model):
     """Everything but the last layer's outputs may go."""
     return None, lambda m: dict(ignored_layers=[m.head])
+
+
+def inner(m):
+    """The layers that write the residual streams."""
+    shortcuts = [b.shortcut[0] for b in m.layers if isinstance(b.shortcut, nn.Sequential)]
+    return [m.head, m.conv, *shortcuts, *(b.conv2 for b in m.layers)]
 
 
 def vit_options(model):
@@ -195,13 +202,26 @@ def lost_accuracy(original, pruned):
     return original[0] - pruned[0]
 
 
+def everything(scope):
+    return lambda m: dict(global_pruning=scope == "global")
+
+
+def inside(scope):
+    return lambda m: dict(global_pruning=scope == "global", ignored_layers=inner(m))
+
+
+def in_heads(scope, what):
+    return lambda m: dict(global_pruning=scope == "global", prune_num_heads=what == "heads", prune_head_dims=what == "dims")
+
+
 CNN_IMPORTANCES = [
-    (f"{name}, {scope}", name, dict(global_pruning=scope == "global"))
+    (f"{name}, {scope}{where}", name, extra(scope))
     for name in ("magnitude", "taylor", "hessian", "lamp", "fpgm", "bn-scale")
     for scope in ("local", "global")
+    for where, extra in (("", everything), (", inside blocks", inside))
 ]
 VIT_IMPORTANCES = [
-    (f"{name}, {scope}, {what}", name, dict(global_pruning=scope == "global", prune_num_heads=what == "heads", prune_head_dims=what == "dims"))
+    (f"{name}, {scope}, {what}", name, in_heads(scope, what))
     for name in ("magnitude", "taylor", "hessian")
     for scope in ("local", "global")
     for what in ("heads", "dims")

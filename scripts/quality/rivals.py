@@ -15,14 +15,14 @@ ONNXSIM = {
 }
 
 
-def torch_pruning(model, example, importance, target, example_loss, arguments, judge, ratio=None):
+def torch_pruning(model, example, importance, target, losses, arguments, judge, ratio=None):
     """Prunes a copy of the model; returns the parameters that are gone and what `judge` says.
 
     `target` counts the parameters that shall go; Torch-Pruning takes a ratio of channels, which is searched for unless it is given.
-    `example_loss(model)` gives one number, and with `reduction="none"` one per sample. `arguments` takes the copy and gives the other
-    arguments.
+    `losses(model)` gives numbers whose sum is the loss, and with `each=True` one per sample. `arguments` takes the copy and gives the
+    other arguments.
     """
-    gradients = {"taylor": taylor, "hessian": hessian}.get(importance, lambda *_: {})(model, example_loss)
+    gradients = {"taylor": taylor, "hessian": hessian}.get(importance, lambda *_: {})(model, losses)
     before = size(model)
 
     def pruned(ratio):
@@ -68,8 +68,6 @@ def carry_out(model, example, importance, gradients, arguments, ratio):
         if name in gradients:
             parameter.grad = gradients[name].clone()
     options = arguments(smaller)
-    if options.get("num_heads") and options.get("prune_num_heads"):
-        options["head_pruning_ratio"] = ratio
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
         pruner = tp.pruner.BasePruner(smaller, example, importance=kinds[importance](), pruning_ratio=ratio, **options)
@@ -89,24 +87,24 @@ def after_pruning(model, pruner):
             module.head_dim = qkv.out_features // (3 * module.heads)
 
 
-def taylor(model, example_loss):
+def taylor(model, losses):
     """The loss's gradient, by the parameter's name."""
     model.zero_grad()
-    example_loss(model).backward()
+    for loss in losses(model):
+        loss.backward()
     return {name: p.grad.clone() for name, p in model.named_parameters() if p.grad is not None}
 
 
-def hessian(model, example_loss):
-    """The mean of the samples' squared gradients."""
-    losses = example_loss(model, reduction="none")
+def hessian(model, losses):
+    """The sum of the samples' squared gradients."""
     total = {}
-    for loss in losses:
+    for loss in losses(model, each=True):
         model.zero_grad()
         loss.backward(retain_graph=True)
         for name, p in model.named_parameters():
             if p.grad is not None:
                 total[name] = total.get(name, 0) + p.grad.square()
-    return {name: g / len(losses) for name, g in total.items()}
+    return total
 
 
 def size(model):
