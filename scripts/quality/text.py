@@ -1,11 +1,14 @@
 """A character model in the manner of Qwen3 (grouped queries, norms of queries and keys, gated MLP), trained on docstrings."""
 import os
 import time
+from functools import partial
+from unittest import mock
 
 import numpy as np
 import torch
 import torch.nn.functional as F
 from transformers import Qwen3Config, Qwen3ForCausalLM
+from transformers.models.qwen3 import modeling_qwen3
 
 from . import rivals
 from .bench import Case, Method, Setting, count_parameters, session
@@ -96,21 +99,25 @@ def prepare(folder, seed):
     model = Qwen3ForCausalLM.from_pretrained(path, attn_implementation="eager").eval()
     some = windows(train_codes, CALIBRATION, np.random.default_rng(1000 + seed))
     test = windows(test_codes, TEST, np.random.default_rng(2000 + seed))
-    np.savez(data, input_ids=some, attention_mask=np.ones_like(some))
+    np.savez(data, input_ids=some)
 
     def judge(result):
         if result.endswith(".onnx"):
             return (onnx_loss(result, test),)
         return (test_loss(Qwen3ForCausalLM.from_pretrained(result, attn_implementation="eager").eval(), torch.from_numpy(test)),)
 
-    def arguments(smaller):
+    def arguments(smaller, share, scope, heads_too):
         layers = smaller.model.layers
-        heads = {x: n for l in layers for x, n in ((l.self_attn.q_proj, 8), (l.self_attn.k_proj, 4), (l.self_attn.v_proj, 4))}
+        attention = [x for l in layers for x in (l.self_attn.q_proj, l.self_attn.k_proj, l.self_attn.v_proj)]
         writers = [x for l in layers for x in (l.self_attn.o_proj, l.mlp.down_proj)]
+        norms = [x.weight for l in layers for x in (l.self_attn.q_norm, l.self_attn.k_norm)]
         smaller.after_pruning = heads_left
-        return dict(num_heads=heads, ignored_layers=[smaller.model.embed_tokens, smaller.lm_head, *writers], prune_num_heads=True,
-                    prune_head_dims=False,
-                    output_transform=lambda out: out.logits.sum())
+        ignored = [smaller.model.embed_tokens, smaller.lm_head, *writers, *norms]
+        options = dict(global_pruning=scope == "global", prune_num_heads=True, prune_head_dims=False, head_pruning_ratio=share,
+                       output_transform=lambda out: out.logits.sum(), forward_fn=traced)
+        if not heads_too:
+            return options | dict(ignored_layers=ignored + attention)
+        return options | dict(ignored_layers=ignored, num_heads={x: x.out_features // 20 for x in attention})
 
     prunable = sum(p.numel() for n, p in model.named_parameters() if is_prunable(n))
     setting = Setting(path, data, count_parameters(path), prunable, judge)
@@ -123,11 +130,23 @@ def prepare(folder, seed):
 
     for importance in ("magnitude", "taylor", "hessian"):
         for scope in ("local", "global"):
-            setting.rivals[f"Torch-Pruning {importance}, {scope}"] = lambda share, importance=importance, scope=scope: rivals.torch_pruning(
-                model, ids[:2], importance, share * prunable, losses,
-                lambda m: arguments(m) | dict(global_pruning=scope == "global", head_pruning_ratio=share), lambda m: (test_loss(m, torch.from_numpy(test)),),
-            )
+            for what in ("hidden", "queries + hidden"):
+                setting.rivals[f"Torch-Pruning {importance}, {scope}, {what}"] = partial(
+                    torch_pruning, model, ids[:1, :16], importance, prunable, losses, partial(arguments, scope=scope, heads_too="q" in what), test
+                )
     return setting
+
+
+def torch_pruning(model, example, importance, prunable, losses, arguments, test, share):
+    """One of its importances at one share."""
+    return rivals.torch_pruning(model, example, importance, share * prunable, losses, partial(arguments, share=share),
+                                lambda m: (test_loss(m, torch.from_numpy(test)),))
+
+
+def traced(model, ids):
+    """The forward pass that Torch-Pruning follows: it does not come to an end on rotary embeddings after norms of queries and keys."""
+    with mock.patch.object(modeling_qwen3, "apply_rotary_pos_emb", lambda q, k, *_, **__: (q, k)):
+        return model(input_ids=ids, use_cache=False)
 
 
 def heads_left(model, pruner):
