@@ -106,18 +106,14 @@ def prepare(folder, seed):
             return (onnx_loss(result, test),)
         return (test_loss(Qwen3ForCausalLM.from_pretrained(result, attn_implementation="eager").eval(), torch.from_numpy(test)),)
 
-    def arguments(smaller, share, scope, heads_too):
+    def arguments(smaller, scope):
+        # Heads stay: Torch-Pruning does not see how shared keys and values belong to the queries behind their norms.
         layers = smaller.model.layers
         attention = [x for l in layers for x in (l.self_attn.q_proj, l.self_attn.k_proj, l.self_attn.v_proj)]
         writers = [x for l in layers for x in (l.self_attn.o_proj, l.mlp.down_proj)]
         norms = [x.weight for l in layers for x in (l.self_attn.q_norm, l.self_attn.k_norm)]
-        smaller.after_pruning = heads_left
-        ignored = [smaller.model.embed_tokens, smaller.lm_head, *writers, *norms]
-        options = dict(global_pruning=scope == "global", prune_num_heads=True, prune_head_dims=False, head_pruning_ratio=share,
-                       output_transform=lambda out: out.logits.sum(), forward_fn=traced)
-        if not heads_too:
-            return options | dict(ignored_layers=ignored + attention)
-        return options | dict(ignored_layers=ignored, num_heads={x: x.out_features // 20 for x in attention})
+        return dict(global_pruning=scope == "global", ignored_layers=[smaller.model.embed_tokens, smaller.lm_head, *attention, *writers, *norms],
+                    output_transform=lambda out: out.logits.sum(), forward_fn=traced)
 
     prunable = sum(p.numel() for n, p in model.named_parameters() if is_prunable(n))
     setting = Setting(path, data, count_parameters(path), prunable, judge)
@@ -130,16 +126,15 @@ def prepare(folder, seed):
 
     for importance in ("magnitude", "taylor", "hessian"):
         for scope in ("local", "global"):
-            for what in ("hidden", "queries + hidden"):
-                setting.rivals[f"Torch-Pruning {importance}, {scope}, {what}"] = partial(
-                    torch_pruning, model, ids[:1, :16], importance, prunable, losses, partial(arguments, scope=scope, heads_too="q" in what), test
-                )
+            setting.rivals[f"Torch-Pruning {importance}, {scope}, hidden"] = partial(
+                torch_pruning, model, ids[:1, :16], importance, prunable, losses, partial(arguments, scope=scope), test
+            )
     return setting
 
 
 def torch_pruning(model, example, importance, prunable, losses, arguments, test, share):
     """One of its importances at one share."""
-    return rivals.torch_pruning(model, example, importance, share * prunable, losses, partial(arguments, share=share),
+    return rivals.torch_pruning(model, example, importance, share * prunable, losses, arguments,
                                 lambda m: (test_loss(m, torch.from_numpy(test)),))
 
 
@@ -147,13 +142,6 @@ def traced(model, ids):
     """The forward pass that Torch-Pruning follows: it does not come to an end on rotary embeddings after norms of queries and keys."""
     with mock.patch.object(modeling_qwen3, "apply_rotary_pos_emb", lambda q, k, *_, **__: (q, k)):
         return model(input_ids=ids, use_cache=False)
-
-
-def heads_left(model, pruner):
-    """Tells attention how many heads it has left."""
-    for layer in model.model.layers:
-        a = layer.self_attn
-        a.num_key_value_groups = (a.q_proj.out_features // a.head_dim) // (a.k_proj.out_features // a.head_dim)
 
 
 KINDS = ["--kinds", "heads,queries,head-dims,hidden"]
