@@ -1,0 +1,1 @@
+"""The cases that scripts/quality.py measures, and what they share."""
