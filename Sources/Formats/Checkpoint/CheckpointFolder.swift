@@ -70,7 +70,9 @@ public struct CheckpointFolder: Sendable {
 
   /// Regular files in the folder and below, by name; version control and caches apart.
   private static func files(in path: String) throws(Diagnostic) -> [String] {
-    guard let walk = FileManager.default.enumerator(atPath: path) else { throw Diagnostic(.invalid, "cannot be read") }
+    // A link to a folder is not gone into unless it is named as what it leads to.
+    let place = URL(fileURLWithPath: path).resolvingSymlinksInPath().path
+    guard let walk = FileManager.default.enumerator(atPath: place) else { throw Diagnostic(.invalid, "cannot be read") }
     var names: [String] = []
     for case let name as String in walk {
       if isFolder("\(path)/\(name)") {

@@ -67,6 +67,8 @@ public struct CompensationReport: Sendable {
   public let samples: Int
   /// Layers whose weights were fitted anew.
   public let layers: Int
+  /// Of these, layers with a bias.
+  public let biased: Int
   /// Rows of data at the widest layer, and the numbers in a row there: with fewer rows than numbers a fit has little to go by.
   public let widest: (rows: Int, columns: Int)?
   /// What was tried on held-back samples, with the share of the outputs' energy that was lost; empty where nothing was.
@@ -90,10 +92,11 @@ public struct CompensationReport: Sendable {
     public let error: Double
   }
 
-  init(mode: Compensation, samples: Int, layers: Int, widest: (rows: Int, columns: Int)?) {
+  init(mode: Compensation, samples: Int, layers: Int, biased: Int, widest: (rows: Int, columns: Int)?) {
     self.mode = mode
     self.samples = samples
     self.layers = layers
+    self.biased = biased
     self.widest = widest
   }
 }
