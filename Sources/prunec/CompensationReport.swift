@@ -10,7 +10,8 @@ extension CompensationReport {
       case .none: ["Calibrated with \(samples): what goes is what matters least to them; the other weights stay as they are"]
       case .bias where biased == 0:
         ["Calibrated with \(samples): none of the \(layers) that lost inputs has a bias, so nothing was made up for"]
-      case .bias: ["Calibrated with \(samples): \(Wording.plural(biased, "layer")) had the mean of what they lost added to their bias"]
+      case .bias:
+        ["Calibrated with \(samples): \(Wording.plural(biased, "layer")) had the mean of what they lost added to their bias"]
       case .ridge, .obs, .auto:
         ["Calibrated with \(samples): \(layers) had their weights fitted anew to the inputs that are left"]
       }

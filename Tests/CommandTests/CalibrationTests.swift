@@ -61,7 +61,8 @@ import Testing
       (["--compensate", "ridge"], "needs --data"), (["--criterion", "activation"], "needs --data"),
       (["--criterion", "taylor"], "needs --data"), (["--criterion", "obs", "--compensate", "bias", "--data", "x.npz"], "obs"),
       (["--criterion", "l1", "--compensate", "obs", "--data", "x.npz"], "chooses what goes by itself"),
-      (["--keep-latency", "0.5", "--keep-params", "0.5"], "say the same thing twice"), (["--keep-latency", "0"], "--keep-latency"),
+      (["--keep-latency", "0.5", "--keep-params", "0.5"], "say the same thing twice"),
+      (["--keep-latency", "0"], "--keep-latency"),
     ])
   func combinations(_ arguments: [String], message: String) throws {
     let outcome = try runner.run(CommandRunner.command, ["m.onnx", "-o", "none.onnx"] + arguments)
@@ -73,7 +74,8 @@ import Testing
   func misfits() throws {
     try write("name.npz", [("picture", images(4))])
     try write("shape.npz", [("x", images(4, [1, 28, 27]))])
-    try write("type.npz", [("x", NpyArray(code: "i8", shape: [1, 1, 28, 28], data: TensorData([Int](repeating: 1, count: 784))))])
+    try write(
+      "type.npz", [("x", NpyArray(code: "i8", shape: [1, 1, 28, 28], data: TensorData([Int](repeating: 1, count: 784))))])
     try write("labels.npz", [("x", images(4)), ("labels", NpyArray(code: "i8", shape: [3], data: TensorData([0, 1, 2])))])
     try runner.write("no archive", "text.npz")
     for file in ["name.npz", "shape.npz", "type.npz", "labels.npz", "text.npz", "absent.npz"] {
