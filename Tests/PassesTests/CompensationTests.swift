@@ -302,6 +302,25 @@ import Testing
   // MARK: Data
 
   @Test(
+    "a stream gives back what was put into it, in memory or in its file, however often it is replaced",
+    arguments: [0, 100, 1 << 20])
+  func stream(limit: Int) throws {
+    let stream = Stream(batches: 3, limit: limit)
+    func tensor(_ seed: Int, _ count: Int) -> Tensor { Tensor(reals: (0..<count).map { Double($0 * seed) }, .f32, [count]) }
+    for round in 1...4 {
+      for batch in 0..<3 {
+        try stream.set(batch, [ValueID(1): tensor(batch + round, 5 * round), ValueID(7): tensor(round, 9 - round)])
+      }
+      for batch in 0..<3 {
+        let values = try stream.values(batch)
+        #expect(values[ValueID(1)]?.reals == tensor(batch + round, 5 * round).reals)
+        #expect(values[ValueID(7)]?.reals == tensor(round, 9 - round).reals)
+      }
+    }
+    #expect(stream.known == [ValueID(1), ValueID(7)])
+  }
+
+  @Test(
     "data that do not fit are refused in one line that says what",
     arguments: [
       (["y": [4, 4]], "there is no array in.x"), (["x": [4, 4], "z": [4, 4]], "the model has no such input"),

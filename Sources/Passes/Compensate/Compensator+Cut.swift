@@ -3,11 +3,6 @@ import Runtime
 
 /// The cut itself, site by site.
 extension Compensator {
-  /// What a run of the data has come to: per batch, the values that are still needed.
-  private struct Stream {
-    var values: [[ValueID: Tensor]]
-  }
-
   func cut(_ sizes: [Int], _ removals: [Int: Removal]) throws(Diagnostic) -> Plan {
     var plan = Plan(kept: Array(repeating: nil, count: solution.groups.count))
     let pruned = candidates.sorted().filter { sizes[$0] < solution.groups[$0].extent }
@@ -25,20 +20,23 @@ extension Compensator {
       }
     }
     let batches = options.data.batchCount
-    var original = Stream(values: (0..<batches).map { given($0) })
-    var present = Stream(values: (0..<batches).map { given($0) })
+    let (original, present) = (Stream(batches: batches), Stream(batches: batches))
+    for batch in 0..<batches {
+      try original.set(batch, given(batch))
+      try present.set(batch, given(batch))
+    }
     let producers = solution.module.producers()
     for (index, site) in touched.enumerated() {
       progress("compensate", Double(index) / Double(touched.count))
       let end = max(site.node, producers[site.sum.index] ?? site.node)
       let alive = solution.module.alive(after: end)
-      let known = Swift.Set(original.values.first.map { Array($0.keys) } ?? [])
+      let known = original.known
       let whole = segment(solution.module, known, alive + [site.sum])
       // What the site makes of the present stream before anything of its own is cut, and of what is left of queries and keys.
       let uncut = segment(try module(plan), known, [site.data, site.result, site.sum])
       var reached: Segment?
       if let head = heads[site.node], let group = head.scoreDims, waiting.contains(group), cutsScores(head) {
-        try cutScores(head, kept: sizes[group], known, present.values)
+        try cutScores(head, kept: sizes[group], known, present)
         if !site.groups.contains(group) {
           plan.kept[group] = Array(0..<sizes[group])
           waiting.remove(group)
@@ -47,21 +45,22 @@ extension Compensator {
       }
       let statistics = SiteStatistics(site, hasDrift: options.drift > 0 || reached != nil)
       for batch in 0..<batches {
-        let before = try values(whole, original.values[batch])
-        let full = try values(uncut, present.values[batch])
+        let before = try values(whole, try original.values(batch))
+        let reachedBefore = try present.values(batch)
+        let full = try values(uncut, reachedBefore)
         var target = drift(site, before[site.sum], full[site.sum])
         var now = full
         if let reached {
-          now = try values(reached, present.values[batch])
+          now = try values(reached, reachedBefore)
           target = sum(target, full[site.result], now[site.result])
         }
         try add(statistics, now, before, batch, drift: target)
-        original.values[batch] = before.filter { alive.contains($0.key) }
+        try original.set(batch, before.filter { alive.contains($0.key) })
       }
       try fit(site, statistics, sizes, &waiting, &plan)
       let next = segment(try module(plan), known, alive)
       for batch in 0..<batches {
-        present.values[batch] = try values(next, present.values[batch]).filter { alive.contains($0.key) }
+        try present.set(batch, try values(next, try present.values(batch)).filter { alive.contains($0.key) })
       }
     }
     return plan

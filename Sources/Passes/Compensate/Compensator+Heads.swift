@@ -163,12 +163,12 @@ extension Compensator {
 
   /// Rotates queries and keys on the present stream, and lets all but the first dims be zero.
   func cutScores(
-    _ head: HeadSite, kept: Int, _ known: Swift.Set<ValueID>, _ present: [[ValueID: Tensor]]
+    _ head: HeadSite, kept: Int, _ known: Swift.Set<ValueID>, _ present: Stream
   ) throws(Diagnostic) {
     guard let query = head.query, let key = head.key else { return }
     let moments = ScoreMoments(head)
     let reached = segment(working.module, known, [query.result, key.result])
-    for batch in present.indices { try add(moments, head.site.node, try values(reached, present[batch]), batch) }
+    for batch in 0..<present.count { try add(moments, head.site.node, try values(reached, try present.values(batch)), batch) }
     var done: Swift.Set<[Int]> = []
     for (own, basis) in zip(head.heads, bases(head, moments)) {
       query.rotate(own.query, basis.query, kept: kept, &working)
@@ -290,15 +290,16 @@ extension Compensator {
   func rotateEverything() throws(Diagnostic) {
     try findHeads()
     let known = Swift.Set(solution.module.inputs)
-    let batches = (0..<options.data.batchCount).map { given($0) }
+    let batches = Stream(batches: options.data.batchCount)
+    for batch in 0..<batches.count { try batches.set(batch, given(batch)) }
     for site in sites {
       guard let head = heads[site.node] else { continue }
       if cutsScores(head), let group = head.scoreDims { try cutScores(head, kept: solution.groups[group].extent, known, batches) }
       guard rotatesValues(head) else { continue }
       let reached = segment(working.module, known, [site.data, site.sum])
       let statistics = SiteStatistics(site, hasDrift: false)
-      for (batch, given) in batches.enumerated() {
-        let values = try values(reached, given)
+      for batch in 0..<batches.count {
+        let values = try values(reached, try batches.values(batch))
         try add(statistics, values, values, batch)
       }
       try rotate(site, head, statistics)
