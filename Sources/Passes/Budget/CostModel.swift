@@ -66,13 +66,10 @@ struct LatencyCost: CostModel {
     let made = result.reduce(1, *)
     switch node.operation {
     case .matrixProduct:
-      guard let right = shape(node.inputs.count > 1 ? node.inputs[1] : nil, kept), let columns = result.last, columns > 0,
-        !data.isEmpty
-      else { return 0 }
       // Batches of small products are products of as many rows.
-      let contracted =
-        node.attributes.int(.transA) ?? 0 == 0 ? data[data.count - 1] : data[max(0, data.count - 2)]
-      _ = right
+      guard let columns = result.last, columns > 0, !data.isEmpty else { return 0 }
+      let isTransposed = node.attributes.int(.transA) ?? 0 != 0
+      let contracted = isTransposed ? data[max(0, data.count - 2)] : data[data.count - 1]
       return table.seconds(rows: made / columns, contracted: contracted, columns: columns)
     case .convolution:
       guard let weight = shape(node.inputs.count > 1 ? node.inputs[1] : nil, kept), weight.count >= 3, result.count >= 2,

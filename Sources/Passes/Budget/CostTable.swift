@@ -87,7 +87,7 @@ public struct CostTable: Codable, Sendable {
       }
     }
     self.products = products
-    number = try Self.sum(threads)
+    number = try Self.moved(threads)
   }
 
   private static func product(_ rows: Int, _ contracted: Int, _ columns: Int, _ threads: Int) throws(Diagnostic) -> Double {
@@ -104,10 +104,10 @@ public struct CostTable: Codable, Sendable {
     return try seconds(module, [rows, contracted], threads)
   }
 
-  /// A sum of two tensors of 2²⁰ numbers: three numbers are moved for each.
-  private static func sum(_ threads: Int) throws(Diagnostic) -> Double {
+  /// The larger of 0 and each of 2²⁰ numbers: two numbers are moved for each.
+  private static func moved(_ threads: Int) throws(Diagnostic) -> Double {
     let count = 1 << 20
-    var module = Module(name: "sum")
+    var module = Module(name: "moved")
     let type = TensorType(.f32, [Extent(count)])
     let x = module.add(Value(name: "x", type: type))
     let y = module.add(Value(name: "y", type: type))

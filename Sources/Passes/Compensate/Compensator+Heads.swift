@@ -59,7 +59,8 @@ extension Compensator {
   /// Follows queries, keys and values of every attention whose dims are to be cut.
   func findHeads() throws(Diagnostic) {
     guard options.rotates, candidates.contains(where: { solution.groups[$0].kind == .headDims }) else { return }
-    let given = given(0)
+    let one = options.data.isFixedSize ? options.data : options.data.part(0..<1)
+    let given = given(0, of: one)
     let finder = HeadFinder(solution, SiteFinder(solution), given: given, source: options.source)
     for site in SiteFinder(solution).sites() where site.groups.contains(where: { solution.groups[$0].kind == .headDims }) {
       let head = try finder.heads(site) { (value) throws(Diagnostic) in
