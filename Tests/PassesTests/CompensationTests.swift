@@ -144,6 +144,34 @@ import Testing
     #expect(report.mode == report.trials.min { $0.error < $1.error }?.mode)
   }
 
+  @Test("weights that are stored in half precision and cast are fitted like others, and stay in half precision")
+  func halves() throws {
+    let text = """
+      module halves {
+        param %up : f32[4, 8]
+        param %down : bf16[5, 8]
+        param %out : bf16[5]
+        func (%x: f32[n, 4]) -> (%y: f32[n, 5]) {
+          %h = matmul %x, %up : f32[n, 8]
+          %r = relu %h : f32[n, 8]
+          %w = cast %down to=1 : f32[5, 8]
+          %t = transpose %w perm=[1, 0] : f32[8, 5]
+          %d = matmul %r, %t : f32[n, 5]
+          %b = cast %out to=1 : f32[5]
+          %y = add %d, %b : f32[n, 5]
+        }
+      }
+      """
+    let module = RandomWeights.filling(try ModuleParser.parse(text), seed: 1)
+    let data = [(name: "x", array: samples(200, [4]))]
+    let fitted = try compiled(module, data, mode: .ridge) { $0.choice.budget = .ratio(0.5) }
+    #expect(fitted.compensated?.layers == 1 && fitted.compensated?.biased == 1)
+    let down = fitted.module.parameters.first { fitted.module[$0.value].name == "down" }
+    #expect(down?.content.element == .bf16 && down?.content.shape == [5, 4])
+    let bare = try compiled(module, data, mode: .none) { $0.choice.budget = .ratio(0.5) }
+    #expect(try error(module, fitted.module, data) < 0.8 * error(module, bare.module, data))
+  }
+
   // MARK: Heads
 
   /// One attention of 2 heads of 4 dims on a stream of 6.

@@ -39,7 +39,7 @@ struct SiteFinder {
   func linear(_ index: Int) -> Linear? {
     let node = module.nodes[index]
     guard node.inputs.count > 1, let data = node.inputs[0], let operand = node.inputs[1], let result = node.outputs.first ?? nil,
-      contents[data] == nil, solution.inferred.types[data.index].element.isFloat
+      constant(data) == nil, solution.inferred.types[data.index].element.isFloat
     else { return nil }
     let axes = solution.axes[data.index]
     let geometry: Site.Geometry
@@ -59,7 +59,7 @@ struct SiteFinder {
         if node.attributes.int(.transB) ?? 0 != 0 { (columns, outputs) = (1, 0) }
         if let own = node.inputs.count > 2 ? node.inputs[2] : nil {
           guard isOwnVector(own, source.extents[outputs], axis: 1, rank: 2) else { return nil }
-          bias = .parameter(own)
+          bias = .parameter(stored(own))
         }
       }
       weight = WeightView(
@@ -81,7 +81,7 @@ struct SiteFinder {
       let columns = taken * window.reduce(1, *)
       if let own = node.inputs.count > 2 ? node.inputs[2] : nil {
         guard isOwnVector(own, made, axis: 0, rank: 1) else { return nil }
-        bias = .parameter(own)
+        bias = .parameter(stored(own))
       }
       weight = WeightView(
         parameter: source.parameter, blocks: groups, columns: columns, outputs: made / groups,
@@ -121,16 +121,39 @@ struct SiteFinder {
         let inner = producers[result.index], let layer = linear(inner), case .lastAxis = layer.geometry, case .none = layer.bias,
         isOwnVector(bias, layer.weight.outputs, axis: layer.axis, rank: layer.axis + 1)
       else { continue }
-      return (layer.weight, bias)
+      return (layer.weight, stored(bias))
     }
     return nil
   }
 
   // MARK: Weights
 
-  /// A parameter that nobody else reads, behind transposes.
+  private func isReadOnce(_ value: ValueID) -> Bool { uses[value.index].count == 1 && !outputs.contains(value) }
+
+  /// What a value is cast from: weights may be stored in half precision, and computed with in single.
+  private func stored(_ value: ValueID) -> ValueID {
+    var value = value
+    while let producer = producers[value.index], let input = module.nodes[producer].inputs.first ?? nil,
+      solution.inferred.types[input.index].element.isFloat
+    {
+      switch module.nodes[producer].operation {
+      case .elementwise(.cast), .elementwise(.castLike), .elementwise(.identity): value = input
+      case .elementwise, .matrixProduct, .convolution, .normalisation, .reduction, .reshaping, .joining, .indexing, .pooling,
+        .recurrence, .attention, .quantisation, .generation, .opaque:
+        return value
+      }
+    }
+    return value
+  }
+
+  /// The numbers of a constant, perhaps cast.
+  private func constant(_ value: ValueID) -> TensorContent? { contents[stored(value)] }
+
+  /// A parameter that nobody else reads, behind transposes and casts.
   private func source(of operand: ValueID) -> (parameter: ValueID, extents: [Int], strides: [Int])? {
-    guard uses[operand.index].count == 1, !outputs.contains(operand) else { return nil }
+    guard isReadOnce(operand) else { return nil }
+    let operand = stored(operand)
+    guard isReadOnce(operand) else { return nil }
     if let content = contents[operand] {
       guard content.element.isFloat, content.isWhole, !content.isMissing else { return nil }
       return (operand, content.shape, Tensor.strides(content.shape))
@@ -145,11 +168,11 @@ struct SiteFinder {
 
   /// A parameter that nobody else reads, with `count` numbers along `axis` of a value of `rank` axes and one along the others.
   private func isOwnVector(_ value: ValueID, _ count: Int, axis: Int, rank: Int) -> Bool {
-    uses[value.index].count == 1 && !outputs.contains(value) && isVector(value, count, axis: axis, rank: rank)
+    isReadOnce(value) && isReadOnce(stored(value)) && isVector(value, count, axis: axis, rank: rank)
   }
 
   private func isVector(_ value: ValueID, _ count: Int, axis: Int, rank: Int) -> Bool {
-    guard let content = contents[value], content.element.isFloat, content.isWhole, !content.isMissing else { return false }
+    guard let content = constant(value), content.element.isFloat, content.isWhole, !content.isMissing else { return false }
     let shape = content.shape
     let own = axis - (rank - shape.count)
     return shape.indices.allSatisfy { shape[$0] == ($0 == own ? count : 1) } && (shape.indices.contains(own) || count == 1)
@@ -176,33 +199,33 @@ struct SiteFinder {
         guard node.inputs.count == 2, let other = node.inputs[1 - use.operand] else { return way }
         if isVector(other, count, axis: axis, rank: rank) {
           if !isBiased, way.gain == nil, isOwnVector(other, count, axis: axis, rank: rank) {
-            way.bias = .parameter(other)
+            way.bias = .parameter(stored(other))
             isBiased = true
           }
           way.sum = next
           continue
         }
         // A residual sum: a stream of the same shape.
-        guard contents[other] == nil, solution.inferred.types[other.index].shape == solution.inferred.types[way.sum.index].shape
+        guard constant(other) == nil, solution.inferred.types[other.index].shape == solution.inferred.types[way.sum.index].shape
         else { return way }
         way.sum = next
         way.isResidual = true
         return way
       case .elementwise(.mul):
-        guard node.inputs.count == 2, let other = node.inputs[1 - use.operand], let content = contents[other],
+        guard node.inputs.count == 2, let other = node.inputs[1 - use.operand], let content = constant(other),
           let factors = Tensor(content)?.reals,
           isVector(other, count, axis: axis, rank: rank) || factors.count == 1
         else { return way }
         let own = factors.count == 1 ? Array(repeating: factors[0], count: count) : factors
         way.gain = way.gain.map { zip($0, own).map(*) } ?? own
       case .normalisation(.batchNorm):
-        let parts = node.inputs[1...].map { $0.flatMap { contents[$0] }.flatMap { Tensor($0)?.reals } }
+        let parts = node.inputs[1...].map { $0.flatMap { constant($0) }.flatMap { Tensor($0)?.reals } }
         guard use.operand == 0, axis == 1, node.attributes.int(.trainingMode) ?? 0 == 0, parts.count == 4,
           let scale = parts[0], let variance = parts[3], let mean = node.inputs[3], scale.count == count, variance.count == count
         else { return way }
         let epsilon = Double(node.attributes.float(.epsilon) ?? 1e-5)
-        if !isBiased, way.gain == nil, uses[mean.index].count == 1 {
-          way.bias = .mean(mean)
+        if !isBiased, way.gain == nil, isReadOnce(mean), isReadOnce(stored(mean)) {
+          way.bias = .mean(stored(mean))
           isBiased = true
         }
         let own = zip(scale, variance).map { $0 / ($1 + epsilon).squareRoot() }
@@ -224,7 +247,7 @@ struct SiteFinder {
       case .normalisation(let norm) = module.nodes[use.node].operation,
       norm == .layerNorm || norm == .rmsNorm || norm == .simplifiedLayerNorm,
       let scale = module.nodes[use.node].inputs.count > 1 ? module.nodes[use.node].inputs[1] : nil,
-      let gain = contents[scale].flatMap({ Tensor($0)?.reals })
+      let gain = constant(scale).flatMap({ Tensor($0)?.reals })
     else { return .normalised(gain: nil) }
     return .normalised(gain: gain)
   }
