@@ -62,11 +62,18 @@ extension Compensator {
     let one = options.data.isFixedSize ? options.data : options.data.part(0..<1)
     let given = given(0, of: one)
     let finder = HeadFinder(solution, SiteFinder(solution), given: given, source: options.source)
-    for site in SiteFinder(solution).sites() where site.groups.contains(where: { solution.groups[$0].kind == .headDims }) {
-      let head = try finder.heads(site) { (value) throws(Diagnostic) in
-        try self.segment(self.solution.module, Swift.Set(self.solution.module.inputs), [value]).run(given)[value]?.shape
+    let producers = solution.module.producers()
+    // The last node that has been run for good when a site is reached: what was computed before cannot be computed otherwise any more.
+    var passed = -1
+    for site in sites {
+      if site.groups.contains(where: { solution.groups[$0].kind == .headDims }) {
+        let head = try finder.heads(site) { (value) throws(Diagnostic) in
+          try self.segment(self.solution.module, Swift.Set(self.solution.module.inputs), [value]).run(given)[value]?.shape
+        }
+        let layers = [head?.query, head?.key, head?.value].compactMap(\.self)
+        if let head, layers.allSatisfy({ $0.node > passed }) { heads[site.node] = head }
       }
-      if let head { heads[site.node] = head }
+      passed = max(passed, site.node, producers[site.sum.index] ?? site.node)
     }
   }
 

@@ -17,6 +17,8 @@ struct HeadSite {
 
   /// A layer that makes queries, keys or values.
   struct Projection {
+    /// Index of its node.
+    let node: Int
     /// Its result, bias included.
     let result: ValueID
     let weight: WeightView
@@ -177,7 +179,7 @@ struct HeadFinder {
       }
       heads[index][keyPath: path] = channels
     }
-    return HeadSite.Projection(result: result, weight: layer.weight, bias: layer.bias)
+    return HeadSite.Projection(node: layer.node, result: result, weight: layer.weight, bias: layer.bias)
   }
 
   /// Back from a value through nodes that move numbers, or multiply all of them with one.

@@ -108,11 +108,11 @@ struct SiteFinder {
   }
 
   /// The layer whose result, bias included, a value is: its weight, and the parameter that holds the bias.
-  func layer(making value: ValueID) -> (weight: WeightView, bias: ValueID?)? {
+  func layer(making value: ValueID) -> (node: Int, weight: WeightView, bias: ValueID?)? {
     guard let producer = producers[value.index] else { return nil }
     if let layer = linear(producer), case .lastAxis = layer.geometry {
-      guard case .parameter(let bias) = layer.bias else { return (layer.weight, nil) }
-      return (layer.weight, bias)
+      guard case .parameter(let bias) = layer.bias else { return (producer, layer.weight, nil) }
+      return (producer, layer.weight, bias)
     }
     let node = module.nodes[producer]
     guard case .elementwise(.add) = node.operation, node.inputs.count == 2 else { return nil }
@@ -121,7 +121,7 @@ struct SiteFinder {
         let inner = producers[result.index], let layer = linear(inner), case .lastAxis = layer.geometry, case .none = layer.bias,
         isOwnVector(bias, layer.weight.outputs, axis: layer.axis, rank: layer.axis + 1)
       else { continue }
-      return (layer.weight, stored(bias))
+      return (inner, layer.weight, stored(bias))
     }
     return nil
   }
