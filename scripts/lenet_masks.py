@@ -3,7 +3,7 @@
 Trains LeNet (3x3 convolutions of 6 and 16, then 400-120-84-10) on scikit-learn's digits, enlarged to 28x28, masks it with
 torch.nn.utils.prune, and lets prunec say which masks emptied a channel and remove those. Every answer is checked in PyTorch.
 
-    python scripts/lenet_masks.py [--prunec .build/debug/prunec] [--folder /tmp/lenet]
+    python scripts/lenet_masks.py [--prunec .build/debug/prunec] [--folder FOLDER]
 
 Needs torch, scikit-learn, safetensors, onnx, onnxruntime and numpy. Ends with exit code 1 when something is not as it should be.
 """
@@ -12,6 +12,7 @@ import json
 import os
 import subprocess
 import sys
+import tempfile
 
 import numpy as np
 import onnx
@@ -77,7 +78,7 @@ class Check:
 def main():
     parser = argparse.ArgumentParser()
     parser.add_argument("--prunec", default=".build/debug/prunec")
-    parser.add_argument("--folder", default="/tmp/lenet_masks")
+    parser.add_argument("--folder", default=os.path.join(tempfile.gettempdir(), "lenet_masks"))
     parser.add_argument("--epochs", type=int, default=6)
     options = parser.parse_args()
     os.makedirs(options.folder, exist_ok=True)

@@ -71,7 +71,7 @@ enum Verb: String, CaseIterable, Sendable {
       Finds the dependency groups of MODEL, removes the least useful indices of each (half of them unless told otherwise),
       and writes the same program with smaller tensors. MODEL is an .onnx or .ir file, or a checkpoint
       folder; the ending of SMALLER chooses its format, and without one a folder becomes a folder. Inputs and outputs keep their shapes,
-      so the result is a drop-in replacement; fine-tune it to win back accuracy.
+      so the result is a drop-in replacement. Give samples with --data to keep accuracy, or fine-tune the result to win it back.
       """
     case .sweep:
       """
