@@ -172,6 +172,15 @@ import Testing
     #expect(try error(module, fitted.module, data) < 0.8 * error(module, bare.module, data))
   }
 
+  @Test("outputs that are no real numbers cannot judge: then weights are fitted")
+  func unjudged() throws {
+    let text = Self.layers.replacing("(%y: f32[n, 5])", with: "(%c: i64[n])")
+      .replacing("%out : f32[n, 5]", with: "%out : f32[n, 5]\n    %c = arg_max %y axis=1 keepdims=0 : i64[n]")
+    let module = try module(text)
+    let compilation = try compiled(module, [(name: "x", array: samples(64, [4]))], mode: .auto)
+    #expect(compilation.compensated?.mode == .obs && compilation.compensated?.trials.isEmpty ?? false)
+  }
+
   // MARK: Heads
 
   /// One attention of 2 heads of 4 dims on a stream of 6.

@@ -14,15 +14,16 @@ extension Compensator {
     return outcome
   }
 
-  /// The mode with the least error on a tenth of the samples that the others do not see. Of too few samples none can be held back; then weights
-  /// are fitted, which their ridge keeps from harm.
+  /// The mode with the least error on a tenth of the samples that the others do not see. Where nothing can tell, because there are too few
+  /// samples or no outputs of real numbers, weights are fitted, which their ridge keeps from harm.
   private static func best(
     _ chooser: Chooser, options: CompensationOptions, progress: @escaping (String, Double) -> Void
   ) throws(Diagnostic) -> (mode: Compensation, trials: [CompensationReport.Trial]) {
     let data = options.data
+    let usual = options.criterion == nil ? Compensation.obs : .ridge
     let batches = (data.count / 10 + data.batchSize - 1) / data.batchSize
     let held = data.isFixedSize ? batches * data.batchSize : data.count / 10
-    guard held > 0, held < data.count else { return (options.criterion == nil ? .obs : .ridge, []) }
+    guard held > 0, held < data.count else { return (usual, []) }
     var trial = options
     trial.data = data.part(0..<data.count - held)
     let modes = Compensation.allCases.filter { mode in
@@ -31,6 +32,7 @@ extension Compensator {
     let errors = try Compensator(chooser, options: trial, mode: .obs) { name, share in progress("trying: \(name)", share) }
       .errors(of: modes, on: data.part(data.count - held..<data.count))
     let trials = zip(modes, errors).map { CompensationReport.Trial(mode: $0, error: $1) }
-    return (trials.min { $0.error < $1.error }?.mode ?? .obs, trials)
+      .filter { $0.error.isFinite }
+    return (trials.min { $0.error < $1.error }?.mode ?? usual, trials)
   }
 }

@@ -162,7 +162,7 @@ extension Compensator {
   private func choose(
     _ groups: [Int], _ site: Site, _ statistics: SiteStatistics, _ fits: [BlockFit], _ sizes: [Int], _ plan: inout Plan
   ) throws(Diagnostic) {
-    let costs = try self.costs(statistics, fits, isFitted: mode.isFitted)
+    let costs = try self.costs(statistics, fits)
     for group in site.groups {
       guard let kept = plan.kept[group].map(Swift.Set.init) else { continue }
       for (cost, columns) in zip(costs, columns(group, site)) {

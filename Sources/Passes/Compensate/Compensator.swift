@@ -97,7 +97,7 @@ final class Compensator {
     return Outcome(solution: solution.with(module: working.module), plan: plan, report: report)
   }
 
-  /// Σ‖y − y'‖² / Σ‖y‖² over the outputs of real numbers, each output by itself, then their mean.
+  /// Σ‖y − y'‖² / Σ‖y‖² over the outputs of real numbers, each output by itself, then their mean; infinite where there is none.
   private func distortion(_ plan: Plan, on data: CalibrationData) throws(Diagnostic) -> Double {
     let outputs = solution.module.outputs.filter { solution.inferred.types[$0.index].element.isFloat }
     let known = Swift.Set(solution.module.inputs)
@@ -122,8 +122,7 @@ final class Compensator {
       }
     }
     let shares = sums.filter { $0.energy > 0 }.map { $0.error / $0.energy }
-    let mean = shares.reduce(0, +) / Double(max(1, shares.count))
-    return mean.isFinite ? mean : .infinity
+    return shares.isEmpty ? .infinity : shares.reduce(0, +) / Double(shares.count)
   }
 
   /// Whether each leading position of an output counts: padding does not.
@@ -200,7 +199,7 @@ final class Compensator {
   }
 
   /// What columns cost at a site, one for each block of channels: with the weights of the others fitted anew, or not.
-  func costs(_ statistics: SiteStatistics, _ fits: [BlockFit], isFitted: Bool) throws(Diagnostic) -> [any ColumnCost] {
+  func costs(_ statistics: SiteStatistics, _ fits: [BlockFit]) throws(Diagnostic) -> [any ColumnCost] {
     var costs: [any ColumnCost] = []
     for (block, fit) in fits.enumerated() {
       let factors = statistics.factors(block: block)
@@ -208,7 +207,7 @@ final class Compensator {
         for row in 0..<weights.rows { for column in 0..<weights.columns { weights[row, column] *= factors[column] } }
         return weights
       }
-      if isFitted {
+      if mode.isFitted {
         guard let (weights, inverse) = fit.whole(algebra) else { throw singular(statistics.site) }
         costs.append(Surgeon(inverse: inverse, weights: scaled(weights), level: statistics.level, pool: pool))
       } else {
@@ -283,13 +282,9 @@ final class Compensator {
   private func removal(_ group: Int, _ sites: [(SiteStatistics, [BlockFit])]) throws(Diagnostic) -> Removal {
     let count = solution.groups[group].extent
     let columns = sites.flatMap { self.columns(group, $0.0.site) }
-    func costs(isFitted: Bool) throws(Diagnostic) -> [any ColumnCost] {
-      var all: [any ColumnCost] = []
-      for (statistics, fits) in sites { all += try self.costs(statistics, fits, isFitted: isFitted) }
-      return all
-    }
-    let order = order(group, sites.map { ($0.0, $0.1) })
-    return Removal(try costs(isFitted: mode.isFitted), columns: columns, count: count, order: order)
+    var costs: [any ColumnCost] = []
+    for (statistics, fits) in sites { costs += try self.costs(statistics, fits) }
+    return Removal(costs, columns: columns, count: count, order: order(group, sites))
   }
 
   /// The order in which a group's members go, where a criterion says it once and for all: the least worth first. Nil where each choice hangs on

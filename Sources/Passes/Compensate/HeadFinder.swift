@@ -28,9 +28,9 @@ struct HeadSite {
   /// The consumer.
   let site: Site
   let heads: [Head]
-  /// The product's left operand, and what it makes of the scores: dims of queries are cut there to see what that does.
+  /// What the keys are multiplied with: dims of queries are cut there, to see what that does to the consumer.
   let queryOperand: ValueID
-  /// Leading axes of the query operand, and of the product with the values.
+  /// The layers that make queries, keys and values; nil where something lies between that is more than movement.
   let query: Projection?
   let key: Projection?
   let value: Projection?

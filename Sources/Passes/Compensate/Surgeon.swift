@@ -154,7 +154,7 @@ struct Removal {
   ///
   /// `columns`: per site, per member, the columns that go with it. `order`: given, members go in that order instead. `going`: how many have to
   /// go; nil for all, one after the other.
-  init(_ surgeons: [any ColumnCost], columns: [[[Int]]], count: Int, going: Int? = nil, order given: [Int]? = nil) {
+  init(_ sites: [any ColumnCost], columns: [[[Int]]], count: Int, going: Int? = nil, order given: [Int]? = nil) {
     let step = max(1, count / 96)
     let end = going ?? count
     var left = Set(0..<count)
@@ -166,12 +166,12 @@ struct Removal {
         next = Array(given[order.count..<min(end, order.count + step)])
       } else {
         let costs = left.sorted().map { member in
-          (member, zip(surgeons, columns).reduce(0) { $0 + $1.0.cost($1.1[member]) })
+          (member, zip(sites, columns).reduce(0) { $0 + $1.0.cost($1.1[member]) })
         }
         next = costs.sorted { ($0.1, $0.0) < ($1.1, $1.0) }.prefix(min(step, end - order.count)).map(\.0)
       }
       var cost = 0.0
-      for (surgeon, columns) in zip(surgeons, columns) { cost += surgeon.remove(next.flatMap { columns[$0] }) }
+      for (site, columns) in zip(sites, columns) { cost += site.remove(next.flatMap { columns[$0] }) }
       let before = errors[errors.count - 1]
       for index in next.indices {
         order.append(next[index])

@@ -105,8 +105,8 @@ public struct CalibrationData: Sendable {
     inputs.map { .tensor($0.isSampled ? $0.tensor.rows(samples(batch)) : $0.tensor) }
   }
 
-  /// The model's inputs, all samples at once.
-  public var whole: [RuntimeValue] { inputs.map { .tensor($0.tensor) } }
+  /// The model's inputs, as many samples at once as it takes.
+  public var whole: [RuntimeValue] { isFixedSize ? batch(0) : inputs.map { .tensor($0.tensor) } }
 
   /// Labels of one batch.
   public func labels(batch: Int) -> Tensor? { labels?.rows(samples(batch)) }
