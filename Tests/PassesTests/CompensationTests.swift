@@ -320,9 +320,9 @@ import Testing
       }
       """
     let module = try module(text)
-    func weights(padding: Int) throws -> [Double] {
+    func weights(padding: Int, isAll: Bool = false) throws -> [Double] {
       let ids = (0..<80).map { $0 % 4 == 3 ? padding : ($0 * 7 + $0 / 5) % 8 }
-      let mask = (0..<80).map { $0 % 4 == 3 ? 0 : 1 }
+      let mask = (0..<80).map { $0 % 4 == 3 || isAll ? 0 : 1 }
       let arrays = [
         (name: "ids", array: NpyArray(code: "i8", shape: [20, 4], data: TensorData(ids))),
         (name: "attention_mask", array: NpyArray(code: "i8", shape: [20, 4], data: TensorData(mask))),
@@ -334,6 +334,9 @@ import Testing
     let expected = try weights(padding: 0)
     #expect(!expected.isEmpty)
     #expect(try weights(padding: 8) == expected)
+    // Where all is padding there is nothing to fit to, and weights stay as they are.
+    let original = module.parameters.filter { module[$0.value].name == "down" }.flatMap { Tensor($0.content)?.reals ?? [] }
+    #expect(Set(try weights(padding: 0, isAll: true)).isSubset(of: Set(original)))
   }
 
   // MARK: Data

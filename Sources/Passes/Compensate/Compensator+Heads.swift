@@ -125,7 +125,7 @@ extension Compensator {
     let rest = segment(trial.module, trial.independent(of: head.queryOperand), [head.site.data])
     let first = segment(
       solution.module, known, rest.inputs.filter { $0 != trial.matrices } + [head.queryOperand, head.site.data, head.site.sum])
-    var errors = sizes.map { _ in Moments(width: head.site.columns) }
+    let errors = sizes.map { _ in Moments(width: head.site.columns) }
     for batch in 0..<options.data.batchCount {
       let values = try values(first, given(batch))
       guard let query = values[head.queryOperand], let context = values[head.site.data], let sum = values[head.site.sum] else {
@@ -146,20 +146,19 @@ extension Compensator {
     let factors = statistics.factors(block: 0)
     for row in 0..<weights.rows { for column in 0..<weights.columns { weights[row, column] *= factors[column] } }
     let isCentred = if case .none = head.site.bias { false } else { true }
-    let known0 = sizes.enumerated().map { index, size -> Double in
+    let measured = sizes.enumerated().map { index, size -> Double in
       if size >= dims { return 0 }
       let second = errors[index].covariance(isCentred: isCentred) * weights
       var sum = 0.0
       for index in 0..<weights.rows * weights.columns { sum += second.numbers[index] * weights.numbers[index] }
       return statistics.level * sum
     }
-    errors.removeAll()
     return (0...dims).map { gone in
       let left = Double(max(dims - gone, sizes[0]))
-      guard let upper = sizes.firstIndex(where: { Double($0) >= left }), upper > 0 else { return known0[0] }
+      guard let upper = sizes.firstIndex(where: { Double($0) >= left }), upper > 0 else { return measured[0] }
       let (low, high) = (Double(sizes[upper - 1]), Double(sizes[upper]))
       let share = (left - low) / (high - low)
-      return known0[upper - 1] * (1 - share) + known0[upper] * share
+      return measured[upper - 1] * (1 - share) + measured[upper] * share
     }
   }
 

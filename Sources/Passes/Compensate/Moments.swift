@@ -174,8 +174,8 @@ final class Moments {
 
   // MARK: Results
 
-  /// Mean of the rows.
-  var mean: [Double] { zip(first, origin).map { $0 / max(weight, .leastNormalMagnitude) + Double($1) } }
+  /// Mean of the rows; zeros where there are none.
+  var mean: [Double] { origin.isEmpty ? first : zip(first, origin).map { $0 / max(weight, .leastNormalMagnitude) + Double($1) } }
 
   /// Mean of the rows beside.
   var meanBeside: [Double] { firstBeside.map { $0 / max(weight, .leastNormalMagnitude) } }
