@@ -136,6 +136,12 @@ public enum Pipeline {
       return
     }
     let options = compilation.options
+    guard options.choice.scope == .local else {
+      throw Diagnostic(
+        .usage,
+        "--scope says who competes by score, but with --data sizes follow from what the data say; leave one of them out, "
+          + "or choose by scores alone with --criterion NAME --compensate none")
+    }
     let chooser = Chooser(
       solution: solution, scores: compilation.scores ?? Scores(byGroup: []), options: compilation.budgetForWhatIsLeft(solution),
       measured: try compilation.measuredBudget(solution))

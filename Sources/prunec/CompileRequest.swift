@@ -149,6 +149,14 @@ struct CompileRequest {
         .usage, "\(option.entry.name) is differentiated by criteria of gradients; \(name) is none; leave it out, or choose taylor"
       )
     }
+    if invocation.has(.data), !invocation.has(.criterion) || criterion.basis == .inputs,
+      let option = [Option.aggregate, .normalise].first(where: invocation.has)
+    {
+      throw Diagnostic(
+        .usage,
+        "\(option.entry.name) works on scores, but with --data what flows through the model decides; leave it out, or add "
+          + "--criterion l2 or another of weights or gradients")
+    }
     if criterion == .random, let option = [Option.aggregate, .normalise].first(where: invocation.has) {
       throw Diagnostic(.usage, "\(option.entry.name) has no figures to work on: --criterion random draws them; leave it out")
     }

@@ -61,6 +61,7 @@ import Testing
       (["--compensate", "ridge"], "needs --data"), (["--criterion", "activation"], "needs --data"),
       (["--criterion", "taylor"], "needs --data"), (["--criterion", "obs", "--compensate", "bias", "--data", "x.npz"], "obs"),
       (["--criterion", "l1", "--compensate", "obs", "--data", "x.npz"], "chooses what goes by itself"),
+      (["--aggregate", "max", "--data", "x.npz"], "works on scores"), (["--scope", "global", "--data", "x.npz"], "--scope"),
       (["--keep-latency", "0.5", "--keep-params", "0.5"], "say the same thing twice"),
       (["--keep-latency", "0"], "--keep-latency"),
     ])

@@ -272,34 +272,53 @@ import Testing
 
   // MARK: Budgets and padding
 
+  /// Two residual layers with 32 hidden units each.
+  private static let two = """
+    module two {
+      param %a : f32[8, 32]
+      param %b : f32[32, 8]
+      param %c : f32[8, 32]
+      param %d : f32[32, 8]
+      func (%x: f32[n, 8]) -> (%y: f32[n, 8]) {
+        %h = matmul %x, %a : f32[n, 32]
+        %r = relu %h : f32[n, 32]
+        %s = matmul %r, %b : f32[n, 8]
+        %t = add %x, %s : f32[n, 8]
+        %i = matmul %t, %c : f32[n, 32]
+        %j = relu %i : f32[n, 32]
+        %k = matmul %j, %d : f32[n, 8]
+        %y = add %t, %k : f32[n, 8]
+      }
+    }
+    """
+
   @Test("a budget of parameters is kept to, and spent")
   func budget() throws {
-    let text = """
-      module two {
-        param %a : f32[8, 32]
-        param %b : f32[32, 8]
-        param %c : f32[8, 32]
-        param %d : f32[32, 8]
-        func (%x: f32[n, 8]) -> (%y: f32[n, 8]) {
-          %h = matmul %x, %a : f32[n, 32]
-          %r = relu %h : f32[n, 32]
-          %s = matmul %r, %b : f32[n, 8]
-          %t = add %x, %s : f32[n, 8]
-          %i = matmul %t, %c : f32[n, 32]
-          %j = relu %i : f32[n, 32]
-          %k = matmul %j, %d : f32[n, 8]
-          %y = add %t, %k : f32[n, 8]
-        }
-      }
-      """
     // The second layer hardly does anything: it pays for the first.
-    let module = try module(text) { name, numbers, _ in name == "d" ? numbers.map { $0 * 0.01 } : numbers }
+    let module = try module(Self.two) { name, numbers, _ in name == "d" ? numbers.map { $0 * 0.01 } : numbers }
     let data = [(name: "x", array: samples(200, [8]))]
     let compilation = try compiled(module, data) { $0.choice.budget = .parameters(0.5) }
     let share = Double(compilation.module.parameterCount) / Double(module.parameterCount)
     #expect(share <= 0.5 && share > 0.48)
     let sizes = try #require(compilation.solution).groups.indices.map { compilation.plan?.kept[$0]?.count ?? 32 }
     #expect(sizes[0] > 28 && sizes[1] < 4)
+  }
+
+  @Test(
+    "a group with a ratio of its own keeps to it, whatever the budget; among whom indices compete is no question where data decide"
+  )
+  func ownRatio() throws {
+    let module = try module(Self.two)
+    let data = [(name: "x", array: samples(200, [8]))]
+    let compilation = try compiled(module, data) {
+      $0.choice.budget = .parameters(0.7)
+      $0.choice.ratios = [(Glob("c"), 0.25)]
+    }
+    #expect(compilation.plan?.kept.map { $0?.count ?? 32 }.last == 24)
+    for scope in [Scope.global, .isomorphic] {
+      let error = #expect(throws: Diagnostic.self) { try compiled(module, data) { $0.choice.scope = scope } }
+      #expect(error?.kind == .usage)
+    }
   }
 
   @Test("padding does not count: what stands there changes nothing")

@@ -150,8 +150,8 @@ struct Chooser {
     var result = solution.groups.map(\.extent)
     var free: [Int] = []
     for index in candidates {
-      if let own = options.ratios.first(where: { matches(solution.groups[index], [$0.pattern]) }) {
-        result[index] = count(index, Self.keptCount(of: solution.groups[index].extent, ratio: own.ratio))
+      if let given = givenSize(index) {
+        result[index] = given
       } else {
         free.append(index)
       }
@@ -160,6 +160,12 @@ struct Chooser {
       for (index, size) in zip(pool, poolSizes(pool, ratio: ratio)) { result[index] = count(index, size) }
     }
     return options.isUniform ? evened(result, candidates) : result
+  }
+
+  /// The size of a group that has a ratio of its own, by a pattern.
+  func givenSize(_ index: Int) -> Int? {
+    let own = options.ratios.first { matches(solution.groups[index], [$0.pattern]) }
+    return own.map { count(index, Self.keptCount(of: solution.groups[index].extent, ratio: $0.ratio)) }
   }
 
   /// Sizes where groups of the same structure keep as many as they do on average.
@@ -278,7 +284,7 @@ struct Chooser {
   /// Moves single groups by one step while that comes nearer to the goal: a step of a cheap group makes up for what one of a dear group
   /// overshot. Ratios by pattern do not move.
   private func refined(_ start: [Int], _ candidates: [Int], goal: Double) -> [Int] {
-    let movable = candidates.filter { index in !options.ratios.contains { matches(solution.groups[index], [$0.pattern]) } }
+    let movable = candidates.filter { givenSize($0) == nil }
     // One step of a small group is a large share of it.
     let large = movable.filter { solution.groups[$0].extent >= 16 * Self.rounding(solution.groups[$0], options) }
     let free = large.isEmpty ? movable : large

@@ -23,19 +23,28 @@ struct SizeModel {
   }
 
   /// Numbers in data parameters. Copies of one original count once where they keep the same.
-  func parameters(_ kept: [Int]) -> Int {
+  func parameters(_ kept: [Int]) -> Int { parameters(kept, among: Array(solution.module.parameters.indices)) }
+
+  /// Multiply-adds of one run; every symbol counts as 1.
+  func multiplyAdds(_ kept: [Int]) -> Double { multiplyAdds(kept, among: Array(solution.module.nodes.indices)) }
+
+  /// Numbers in some of the parameters, by their places in the module.
+  func parameters(_ kept: [Int], among indices: [Int]) -> Int {
     var total = 0
-    for parameter in solution.module.parameters where parameter.content.element.isData {
+    for index in indices {
+      let parameter = solution.module.parameters[index]
+      guard parameter.content.element.isData else { continue }
       if let original = parameter.copyOf, solution.agree(original, parameter.value) { continue }
       total += type(parameter.value, kept).elementCount.constant ?? 0
     }
     return total
   }
 
-  /// Multiply-adds of one run; every symbol counts as 1.
-  func multiplyAdds(_ kept: [Int]) -> Double {
+  /// Multiply-adds of some of the nodes.
+  func multiplyAdds(_ kept: [Int], among indices: [Int]) -> Double {
     var total = 0.0
-    for node in solution.module.nodes {
+    for index in indices {
+      let node = solution.module.nodes[index]
       guard let rules = node.operation.rules else { continue }
       total += rules.multiplyAdds(
         inputs: node.inputs.map { $0.map { type($0, kept) } }, outputs: node.outputs.map { $0.map { type($0, kept) } },

@@ -82,6 +82,7 @@ struct Allocation {
 
   /// Sizes to choose from: at most 48 of one group, 12 where groups are chosen together.
   private static func sizes(_ chooser: Chooser, _ index: Int, isJoint: Bool) -> [Int] {
+    if let given = chooser.givenSize(index) { return [given] }
     let extent = chooser.solution.groups[index].extent
     let most = isJoint ? 12 : 48
     let step = max(Chooser.rounding(chooser.solution.groups[index], chooser.options), (extent + most - 1) / most)
@@ -181,7 +182,7 @@ struct Allocation {
         for variable in set.variables {
           let step = Chooser.rounding(solution.groups[variable[0]], chooser.options)
           let next = chooser.count(variable[0], sizes[variable[0]] + step)
-          guard next > sizes[variable[0]] else { continue }
+          guard next > sizes[variable[0]], variable.allSatisfy({ chooser.givenSize($0) == nil }) else { continue }
           var moved = sizes
           for group in variable { moved[group] = next }
           let price = self.cost(set, moved) - cost
@@ -194,32 +195,5 @@ struct Allocation {
       sizes = best.sizes
       spent += best.cost
     }
-  }
-}
-
-extension SizeModel {
-  /// Numbers in some of the parameters.
-  func parameters(_ kept: [Int], among indices: [Int]) -> Int {
-    var total = 0
-    for index in indices {
-      let parameter = solution.module.parameters[index]
-      guard parameter.content.element.isData else { continue }
-      if let original = parameter.copyOf, solution.agree(original, parameter.value) { continue }
-      total += type(parameter.value, kept).elementCount.constant ?? 0
-    }
-    return total
-  }
-
-  /// Multiply-adds of some of the nodes.
-  func multiplyAdds(_ kept: [Int], among indices: [Int]) -> Double {
-    var total = 0.0
-    for index in indices {
-      let node = solution.module.nodes[index]
-      guard let rules = node.operation.rules else { continue }
-      total += rules.multiplyAdds(
-        inputs: node.inputs.map { $0.map { type($0, kept) } }, outputs: node.outputs.map { $0.map { type($0, kept) } },
-        attributes: node.attributes)
-    }
-    return total
   }
 }
