@@ -20,6 +20,8 @@ public struct Compilation: Sendable {
   public var plan: Plan?
   /// Shares of the original that were measured, where the budget is one of time or memory.
   public var measured: Double?
+  /// Attentions whose dims inside heads were rotated, where there are data.
+  public var rotated: RotatedHeads?
   /// What compensation did, where there are data.
   public var compensated: CompensationReport?
   /// What could go without changing what the model computes, where that was asked for.
@@ -81,7 +83,7 @@ public struct Pass: Sendable {
 public enum Pipeline {
   /// All passes of a compile. The order is forced: each needs what the one before it found.
   public static let compile: [Pass] =
-    [dropBlocks] + solve + [removeZeros, score, compensate, choose, shrink, verify, measure]
+    [dropBlocks] + solve + [removeZeros, score, rotate, compensate, choose, shrink, verify, measure]
 
   /// The passes that find groups and leave the model as it is.
   public static let solve: [Pass] = [privateCopies, inferTypes, solveAxes]
@@ -125,6 +127,21 @@ public enum Pipeline {
     compilation.solution = Solver(compilation.module, inferred).run { options.progress("solve", $0) }
   }
 
+  /// With data. What the model computes stays as it is.
+  static let rotate = Pass(name: "rotate", summary: "turn the dims inside heads so that the last ones are worth least") {
+    (compilation: inout Compilation) throws(Diagnostic) in
+    let options = compilation.options
+    guard let solution = compilation.solution, let asked = options.compensation, asked.rotates, options.plan == nil,
+      compilation.plan == nil, options.choice.budget != .ratio(0) || !options.choice.ratios.isEmpty
+    else { return }
+    let candidates = Chooser(solution: solution, scores: Scores(byGroup: []), options: options.choice).candidates()
+    let rotator = HeadRotator(solution, candidates: Set(candidates), options: asked)
+    let (heads, module) = try rotator.run { options.progress("rotate", $0) }
+    compilation.rotated = heads
+    compilation.module = module
+    compilation.solution = solution.with(module: module)
+  }
+
   /// With data. Scores are only wanted here where a criterion was asked for: otherwise what goes is what the data say.
   static let compensate = Pass(
     name: "compensate", summary: "choose by what calibration data say can be made up for, and fit the weights to what is left"
@@ -145,8 +162,10 @@ public enum Pipeline {
     let chooser = Chooser(
       solution: solution, scores: compilation.scores ?? Scores(byGroup: []), options: compilation.budgetForWhatIsLeft(solution),
       measured: try compilation.measuredBudget(solution))
-    let outcome = try Compensator.run(chooser, options: asked) { options.progress($0, $1) }
+    let rotated = compilation.rotated ?? RotatedHeads(byConsumer: [:], groups: [])
+    let outcome = try Compensator.run(chooser, rotated, options: asked) { options.progress($0, $1) }
     compilation.solution = outcome.solution
+    compilation.module = outcome.solution.module
     compilation.plan = outcome.plan
     compilation.compensated = outcome.report
   }

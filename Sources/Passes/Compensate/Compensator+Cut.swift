@@ -8,12 +8,12 @@ extension Compensator {
     let pruned = candidates.sorted().filter { sizes[$0] < solution.groups[$0].extent }
     let touched = sites.filter { site in
       site.groups.contains(where: pruned.contains)
-        || heads[site.node].map { cutsScores($0) && pruned.contains($0.scoreDims ?? -1) } ?? false
+        || rotated.byConsumer[site.node]?.scoreDims.map { rotated.groups.contains($0) && pruned.contains($0) } ?? false
     }
     // Groups of several sites are chosen once, for all of them; the others when their site is reached.
     var waiting: Swift.Set<Int> = []
     for group in pruned {
-      if isSorted(group) || touched.filter({ $0.groups.contains(group) }).count == 1 {
+      if rotated.groups.contains(group) || touched.filter({ $0.groups.contains(group) }).count == 1 {
         waiting.insert(group)
       } else {
         plan.kept[group] = removals[group]?.kept(sizes[group])
@@ -22,8 +22,8 @@ extension Compensator {
     let batches = options.data.batchCount
     let (original, present) = (Stream(batches: batches), Stream(batches: batches))
     for batch in 0..<batches {
-      try original.set(batch, given(batch))
-      try present.set(batch, given(batch))
+      try original.set(batch, calibration.given(batch))
+      try present.set(batch, calibration.given(batch))
     }
     let producers = solution.module.producers()
     for (index, site) in touched.enumerated() {
@@ -31,43 +31,41 @@ extension Compensator {
       let end = max(site.node, producers[site.sum.index] ?? site.node)
       let alive = solution.module.alive(after: end)
       let known = original.known
-      let whole = segment(solution.module, known, alive + [site.sum])
+      let whole = calibration.segment(solution.module, known, alive + [site.sum])
       // What the site makes of the present stream before anything of its own is cut, and of what is left of queries and keys.
-      let uncut = segment(try module(plan), known, [site.data, site.result, site.sum])
+      let uncut = calibration.segment(try module(plan), known, [site.data, site.result, site.sum])
       var reached: Segment?
-      if let head = heads[site.node], let group = head.scoreDims, waiting.contains(group), cutsScores(head) {
-        try cutScores(head, kept: sizes[group], known, present)
+      if let head = rotated.byConsumer[site.node], let group = head.scoreDims, waiting.contains(group),
+        rotated.groups.contains(group)
+      {
+        for own in head.heads { head.query?.clear(Array(own.query.dropFirst(sizes[group])), &working) }
         if !site.groups.contains(group) {
           plan.kept[group] = Array(0..<sizes[group])
           waiting.remove(group)
         }
-        reached = segment(try module(plan), known, [site.data, site.result])
+        reached = calibration.segment(try module(plan), known, [site.data, site.result])
       }
       let statistics = SiteStatistics(site, hasDrift: options.drift > 0 || reached != nil)
       for batch in 0..<batches {
-        let before = try values(whole, try original.values(batch))
+        let before = try calibration.values(whole, try original.values(batch))
         let reachedBefore = try present.values(batch)
-        let full = try values(uncut, reachedBefore)
+        let full = try calibration.values(uncut, reachedBefore)
         var target = drift(site, before[site.sum], full[site.sum])
         var now = full
         if let reached {
-          now = try values(reached, reachedBefore)
+          now = try calibration.values(reached, reachedBefore)
           target = sum(target, full[site.result], now[site.result])
         }
-        try add(statistics, now, before, batch, drift: target)
+        try calibration.add(statistics, now, before, batch, drift: target)
         try original.set(batch, before.filter { alive.contains($0.key) })
       }
       try fit(site, statistics, sizes, &waiting, &plan)
-      let next = segment(try module(plan), known, alive)
+      let next = calibration.segment(try module(plan), known, alive)
       for batch in 0..<batches {
-        try present.set(batch, try values(next, try present.values(batch)).filter { alive.contains($0.key) })
+        try present.set(batch, try calibration.values(next, try present.values(batch)).filter { alive.contains($0.key) })
       }
     }
     return plan
-  }
-
-  func segment(_ module: Module, _ known: Swift.Set<ValueID>, _ wanted: [ValueID]) -> Segment {
-    Segment(module, from: known, to: Swift.Set(wanted).sorted(), source: options.source, threads: options.threads)
   }
 
   /// drift + full − now, number by number.
@@ -85,7 +83,7 @@ extension Compensator {
   /// The model as far as it is cut: weights of cut columns are zero, which is all that most groups need; where members of a cut group take part in
   /// something common, such as a norm, they are masked.
   func module(_ plan: Plan) throws(Diagnostic) -> Module {
-    guard plan.prunedGroups.contains(where: { mixing.contains($0) || !reachesSite($0) && !isSorted($0) }) else {
+    guard plan.prunedGroups.contains(where: { mixing.contains($0) || !reachesSite($0) && !rotated.groups.contains($0) }) else {
       return working.module
     }
     let solution = solution.with(module: working.module)
@@ -121,12 +119,10 @@ extension Compensator {
   private func fit(
     _ site: Site, _ statistics: SiteStatistics, _ sizes: [Int], _ waiting: inout Swift.Set<Int>, _ plan: inout Plan
   ) throws(Diagnostic) {
-    let rotates = site.groups.contains { isSorted($0) && waiting.contains($0) }
-    let fits = try fits(statistics, rotates: rotates)
+    let fits = try fits(statistics)
     let own = site.groups.filter(waiting.contains)
     if !own.isEmpty { try choose(own, site, statistics, fits, sizes, &plan) }
     waiting.subtract(own)
-    if rotates, let head = heads[site.node], let rotations = fits.first?.rotations { head.rotateValues(rotations, &working) }
     guard let tensor = working.tensor(site.weight.parameter) else { return }
     var reals = tensor.reals
     var constant: [Double] = []
@@ -146,16 +142,6 @@ extension Compensator {
     case .mean(let mean): working.add(mean, constant.map { -$0 })
     case .none: break
     }
-  }
-
-  /// Rotates the values of an attention, and its consumer.
-  func rotate(_ site: Site, _ head: HeadSite, _ statistics: SiteStatistics) throws(Diagnostic) {
-    let fits = try fits(statistics, rotates: true)
-    guard let fit = fits.first, let tensor = working.tensor(site.weight.parameter) else { return }
-    head.rotateValues(fit.rotations, &working)
-    var reals = tensor.reals
-    site.weight.write(fit.weights, block: 0, to: &reals)
-    working.set(site.weight.parameter, reals)
   }
 
   /// Decides which members of the groups of a site stay: whole heads before what is inside of them.

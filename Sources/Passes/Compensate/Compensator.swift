@@ -12,11 +12,11 @@ import Runtime
 final class Compensator {
   let solution: Solution
   let options: CompensationOptions
-  let pool: WorkPool
+  let calibration: Calibration
   let candidates: Swift.Set<Int>
   let sites: [Site]
-  /// Attentions by the node of their consumer.
-  var heads: [Int: HeadSite] = [:]
+  /// Attentions whose dims are rotated.
+  let rotated: RotatedHeads
   /// The original, its parameters replaced one after the other.
   var working: WorkingModel
   let chooser: Chooser
@@ -27,8 +27,6 @@ final class Compensator {
   var biased = 0
   /// What cutting scores costs, by the node of their consumer: the same for every mode.
   private var knownScoreErrors: [Int: [Double]] = [:]
-  /// Moments of queries and keys, by the node of their consumer.
-  var scoreMoments: [Int: ScoreMoments] = [:]
   let progress: (String, Double) -> Void
 
   /// What came of it.
@@ -39,42 +37,32 @@ final class Compensator {
   }
 
   init(
-    _ chooser: Chooser, options: CompensationOptions, mode: Compensation, progress: @escaping (String, Double) -> Void
+    _ chooser: Chooser, _ rotated: RotatedHeads, options: CompensationOptions, mode: Compensation,
+    progress: @escaping (String, Double) -> Void
   ) {
     solution = chooser.solution
     self.chooser = chooser
+    self.rotated = rotated
     self.options = options
     self.mode = mode
     self.progress = progress
-    pool = WorkPool(threads: options.threads)
-    algebra = LinearAlgebra(pool: pool)
+    calibration = Calibration(chooser.solution, options)
+    algebra = LinearAlgebra(pool: calibration.pool)
     let candidates = Swift.Set(chooser.candidates())
     self.candidates = candidates
     mixing = MixedGroups(chooser.solution)
     working = WorkingModel(chooser.solution.module)
-    let found = SiteFinder(chooser.solution).sites().filter { site in site.groups.contains(where: candidates.contains) }
-    sites = Self.ordered(found, chooser.solution.module)
-  }
-
-  /// A sum that is made after another site was passed cannot be waited for: its site is looked at where it stands.
-  private static func ordered(_ sites: [Site], _ module: Module) -> [Site] {
-    let producers = module.producers()
-    return sites.enumerated().map { index, site in
-      let next = sites.indices.contains(index + 1) ? sites[index + 1].node : Int.max
-      return (producers[site.sum.index] ?? site.node) < next ? site : site.observedAtResult
-    }
+    sites = SiteFinder(chooser.solution).sites(of: candidates)
   }
 
   /// Runs all of it.
   func run() throws(Diagnostic) -> Outcome {
-    try findHeads()
     let statistics = try measure()
     return try outcome(statistics)
   }
 
   /// The relative squared error of the model's outputs on other samples, for each of some modes.
   func errors(of modes: [Compensation], on other: CalibrationData) throws(Diagnostic) -> [Double] {
-    try findHeads()
     let statistics = try measure()
     var errors: [Double] = []
     for mode in modes {
@@ -101,11 +89,12 @@ final class Compensator {
   private func distortion(_ plan: Plan, on data: CalibrationData) throws(Diagnostic) -> Double {
     let outputs = solution.module.outputs.filter { solution.inferred.types[$0.index].element.isFloat }
     let known = Swift.Set(solution.module.inputs)
-    let (whole, cut) = (segment(solution.module, known, outputs), segment(try module(plan), known, outputs))
+    let whole = calibration.segment(solution.module, known, outputs)
+    let cut = calibration.segment(try module(plan), known, outputs)
     var sums = [(error: Double, energy: Double)](repeating: (0, 0), count: outputs.count)
     for batch in 0..<data.batchCount {
-      let given = given(batch, of: data)
-      let (before, after) = (try values(whole, given), try values(cut, given))
+      let given = calibration.given(batch, of: data)
+      let (before, after) = (try calibration.values(whole, given), try calibration.values(cut, given))
       for (place, output) in outputs.enumerated() {
         guard let one = before[output], let other = after[output], one.shape == other.shape else { continue }
         let weights = weights(one, data.mask(batch: batch))
@@ -135,66 +124,28 @@ final class Compensator {
 
   private func measure() throws(Diagnostic) -> [SiteStatistics] {
     let module = solution.module
-    let projections = heads.values.filter(cutsScores).flatMap { [$0.query?.result, $0.key?.result].compactMap(\.self) }
-    let wanted = Array(Swift.Set(sites.flatMap { [$0.data, $0.sum] } + projections)).sorted()
-    let whole = Segment(module, from: Swift.Set(module.inputs), to: wanted, source: options.source, threads: options.threads)
+    let whole = calibration.segment(module, Swift.Set(module.inputs), sites.flatMap { [$0.data, $0.sum] })
     let statistics = sites.map { SiteStatistics($0, hasDrift: false) }
-    for (node, head) in heads where cutsScores(head) { scoreMoments[node] = ScoreMoments(head) }
     for batch in 0..<options.data.batchCount {
       progress("calibrate", Double(batch) / Double(options.data.batchCount))
-      let values = try self.values(whole, given(batch))
-      for entry in statistics { try add(entry, values, values, batch) }
-      for (node, moments) in scoreMoments { try add(moments, node, values, batch) }
+      let values = try calibration.values(whole, calibration.given(batch))
+      for entry in statistics { try calibration.add(entry, values, values, batch) }
     }
     return statistics
   }
 
-  func given(_ batch: Int, of data: CalibrationData? = nil) -> [ValueID: Tensor] {
-    var given: [ValueID: Tensor] = [:]
-    for (input, value) in zip(solution.module.inputs, (data ?? options.data).batch(batch)) { given[input] = value.tensor }
-    return given
-  }
-
-  /// What a segment makes, and what it was given.
-  func values(_ segment: Segment, _ given: [ValueID: Tensor]) throws(Diagnostic) -> [ValueID: Tensor] {
-    given.merging(try segment.run(given)) { $1 }
-  }
-
-  /// `values` hold the input, `original` the sum of the original.
-  func add(
-    _ statistics: SiteStatistics, _ values: [ValueID: Tensor], _ original: [ValueID: Tensor], _ batch: Int, drift: Tensor? = nil
-  ) throws(Diagnostic) {
-    let site = statistics.site
-    guard let data = values[site.data], let sum = original[site.sum] else {
-      throw Diagnostic(
-        .unsupported, "its values cannot be seen while the model runs", at: .tensor(solution.module[site.sum].name))
-    }
-    for tensor in [data, sum] where !tensor.isFinite {
-      throw Diagnostic(
-        .invalid, "is not finite for some of the data, so nothing can be fitted to it",
-        at: .tensor(solution.module[site.sum].name))
-    }
-    try statistics.add(
-      data: data, sum: sum, drift: drift, mask: options.data.mask(batch: batch),
-      attributes: solution.module.nodes[site.node].attributes, pool: pool)
-  }
-
   // MARK: 2. Curves
 
-  func fits(_ statistics: SiteStatistics, rotates: Bool) throws(Diagnostic) -> [BlockFit] {
+  func fits(_ statistics: SiteStatistics) throws(Diagnostic) -> [BlockFit] {
     let site = statistics.site
     guard let tensor = working.tensor(site.weight.parameter) else {
       throw Diagnostic(.invalid, "the numbers are not in the file", at: .tensor(solution.module[site.weight.parameter].name))
     }
     let isCentred = if case .none = site.bias { false } else { true }
-    let head = rotates ? heads[site.node].flatMap { rotatesValues($0) ? $0 : nil } : nil
     return (0..<site.blocks).map { block in
       BlockFit(
         statistics.moments[block], weights: site.weight.matrix(tensor, block: block), isCentred: isCentred,
-        strength: options.strength, algebra
-      ) { second, weights in
-        head?.valueRotations(second: second, weights: weights, factors: statistics.factors(block: block)) ?? []
-      }
+        strength: options.strength, algebra)
     }
   }
 
@@ -209,7 +160,7 @@ final class Compensator {
       }
       if mode.isFitted {
         guard let (weights, inverse) = fit.whole(algebra) else { throw singular(statistics.site) }
-        costs.append(Surgeon(inverse: inverse, weights: scaled(weights), level: statistics.level, pool: pool))
+        costs.append(Surgeon(inverse: inverse, weights: scaled(weights), level: statistics.level, pool: calibration.pool))
       } else {
         costs.append(PlainLoss(second: fit.second, weights: scaled(fit.weights.copy), level: statistics.level))
       }
@@ -238,18 +189,20 @@ final class Compensator {
     // Where sizes are given, a group that one site consumes is chosen there.
     let isAllocated = chooser.options.budget.share != nil
     let wanted = candidates.sorted().filter { group in
-      isAllocated || sites.filter { $0.groups.contains(group) }.count != 1 && !isSorted(group)
+      isAllocated || sites.filter { $0.groups.contains(group) }.count != 1 && !rotated.groups.contains(group)
     }
     let needed = statistics.map { entry in entry.site.groups.contains(where: wanted.contains) }
     var fits: [[BlockFit]] = []
-    for (entry, isNeeded) in zip(statistics, needed) { fits.append(isNeeded ? try self.fits(entry, rotates: true) : []) }
+    for (entry, isNeeded) in zip(statistics, needed) { fits.append(isNeeded ? try self.fits(entry) : []) }
     for (done, group) in wanted.enumerated() {
       progress("curves", Double(done) / Double(wanted.count))
       let own = statistics.indices.filter { statistics[$0].site.groups.contains(group) }
       if !own.isEmpty { removals[group] = try removal(group, own.map { (statistics[$0], fits[$0]) }) }
     }
     for statistics in statistics where isAllocated {
-      guard let head = heads[statistics.site.node], let group = head.scoreDims, cutsScores(head) else { continue }
+      guard let head = rotated.byConsumer[statistics.site.node], let group = head.scoreDims, rotated.groups.contains(group) else {
+        continue
+      }
       progress("curves", 1)
       let known = knownScoreErrors[statistics.site.node]
       let errors = known == nil ? try scoreErrors(head, statistics) : known ?? []
@@ -290,7 +243,7 @@ final class Compensator {
   /// The order in which a group's members go, where a criterion says it once and for all: the least worth first. Nil where each choice hangs on
   /// what is gone already.
   func order(_ group: Int, _ sites: [(SiteStatistics, [BlockFit])]) -> [Int]? {
-    if isSorted(group) { return lastFirst(group) }
+    if rotated.groups.contains(group) { return lastFirst(group) }
     let criterion = options.criterion ?? mode.usualCriterion
     if criterion.basis != .inputs {
       let worth = chooser.scores.byGroup[group]
@@ -335,14 +288,6 @@ extension Site {
       }
     }
   }
-
-  /// The same site, its error counted at the result itself.
-  var observedAtResult: Site {
-    Site(
-      node: node, data: data, geometry: geometry, weight: weight, result: result, bias: bias, sum: result, gain: nil,
-      metric: .whole,
-      groups: groups)
-  }
 }
 
 /// Groups whose members take part in something common before they reach a weight: a norm, a softmax, a sum over the axis.
@@ -366,15 +311,4 @@ struct MixedGroups {
   }
 
   func contains(_ group: Int) -> Bool { groups.contains(group) }
-}
-
-extension Tensor {
-  /// True when no number is infinite or none at all.
-  var isFinite: Bool {
-    let count = count
-    return withSingles { numbers in
-      for index in 0..<count where !numbers[index].isFinite { return false }
-      return true
-    }
-  }
 }

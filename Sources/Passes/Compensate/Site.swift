@@ -56,6 +56,14 @@ struct Site {
   var outputs: Int { weight.outputs }
   /// How many matrices there are: groups of channels.
   var blocks: Int { weight.blocks }
+
+  /// The same site, its error counted at the result itself.
+  var observedAtResult: Site {
+    Site(
+      node: node, data: data, geometry: geometry, weight: weight, result: result, bias: bias, sum: result, gain: nil,
+      metric: .whole,
+      groups: groups)
+  }
 }
 
 /// The weight of a site as matrices, wherever its numbers lie: `blocks` matrices of columns × outputs.

@@ -18,8 +18,15 @@ struct SiteFinder {
     outputs = Set(module.outputs)
   }
 
-  /// Sites in order of execution.
-  func sites() -> [Site] { module.nodes.indices.compactMap(site) }
+  /// Sites of some groups, in order of execution. A sum that is made after another site was passed cannot be waited for: the error of its site is
+  /// counted at the result.
+  func sites(of groups: Set<Int>) -> [Site] {
+    let found = module.nodes.indices.compactMap(site).filter { site in site.groups.contains(where: groups.contains) }
+    return found.enumerated().map { index, site in
+      let next = found.indices.contains(index + 1) ? found[index + 1].node : Int.max
+      return (producers[site.sum.index] ?? site.node) < next ? site : site.observedAtResult
+    }
+  }
 
   /// A linear layer or convolution with a weight of its own.
   struct Linear {

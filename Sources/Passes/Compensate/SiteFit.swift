@@ -94,28 +94,14 @@ struct BlockFit {
   /// What the mean result should be, its constant part left out.
   let meanResult: [Double]
   let isCentred: Bool
-  /// How the columns were rotated.
-  let rotations: [HeadRotation]
 
-  /// `weights`: columns × results, as they stand. `strength`: λ. `rotation`: finds, for the moments and weights, a change of basis of the
-  /// columns; everything is then in the new one.
-  init(
-    _ moments: Moments, weights: Matrix, isCentred: Bool, strength: Double, _ algebra: LinearAlgebra,
-    rotation: (_ second: Matrix, _ weights: Matrix) -> [HeadRotation] = { _, _ in [] }
-  ) {
+  /// `weights`: columns × results, as they stand. `strength`: λ.
+  init(_ moments: Moments, weights: Matrix, isCentred: Bool, strength: Double, _ algebra: LinearAlgebra) {
     self.isCentred = isCentred
     let second = moments.covariance(isCentred: isCentred)
-    var mean = moments.mean
     let cross = moments.beside > 0 ? moments.crossCovariance(isCentred: isCentred) : nil
-    rotations = rotation(second, weights)
-    for rotation in rotations {
-      rotation.apply(toBothSidesOf: second)
-      rotation.apply(toRowsOf: weights, isInverse: true)
-      if let cross { rotation.apply(toRowsOf: cross, isInverse: false) }
-      rotation.apply(to: &mean)
-    }
     self.weights = weights
-    self.mean = mean
+    mean = moments.mean
     // Where nothing varies any weight does as well; then the ones that stand there stay.
     ridge = max(strength * second.meanDiagonal, 1e-20)
     right = algebra.product(second, weights)

@@ -5,27 +5,12 @@ struct HeadRotation {
   let forward: Matrix
   let inverse: Matrix
 
-  /// x' of the columns of a row.
-  func apply(to row: inout [Double]) {
-    let old = columns.map { row[$0] }
-    for (at, column) in columns.enumerated() { row[column] = old.indices.reduce(0) { $0 + forward[at, $1] * old[$1] } }
-  }
-
-  /// The rows of a matrix that stand for the columns: T · M, or T⁻ᵀ · M for weights, so that Wᵀ · x stays what it was.
-  func apply(toRowsOf matrix: Matrix, isInverse: Bool) {
-    let old = matrix.picking(rows: columns)
-    let new = (isInverse ? inverse.transposed : forward) * old
+  /// T⁻ᵀ · W for the rows of a weight that stand for the columns, so that Wᵀ · x stays what it was.
+  func apply(toWeights weights: Matrix) {
+    let turned = inverse.transposed * weights.picking(rows: columns)
     for (at, column) in columns.enumerated() {
-      (matrix.numbers + column * matrix.columns).update(from: new.numbers + at * new.columns, count: matrix.columns)
+      (weights.numbers + column * weights.columns).update(from: turned.numbers + at * turned.columns, count: weights.columns)
     }
-  }
-
-  /// T · M · Tᵀ for a matrix over all columns.
-  func apply(toBothSidesOf matrix: Matrix) {
-    apply(toRowsOf: matrix, isInverse: false)
-    let old = matrix.picking(rows: Array(0..<matrix.rows), columns: columns)
-    let new = old * forward.transposed
-    for row in 0..<matrix.rows { for (at, column) in columns.enumerated() { matrix[row, column] = new[row, at] } }
   }
 
   /// Bases in which values lose least when their last dims go, for heads that share values or do not: with C the covariance of a head's
