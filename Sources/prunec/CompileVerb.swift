@@ -44,8 +44,10 @@ struct CompileVerb {
       }
       options.compensation = compensation(data, options)
     }
+    let inputs =
+      invocation.has(.inputs) ? try ModelInputs.read(invocation, file, seed: request.seed) : nil
     options.measurement = try measurement(
-      file, options.compensation?.data ?? options.gradients?.data, threads: options.depth.threads, progress)
+      file, inputs, options.compensation?.data ?? options.gradients?.data, threads: options.depth.threads, progress)
     options.criterion = request.criterion
     options.judges = request.judges
     (options.aggregation, options.normalisation) = (request.aggregation, request.normalisation)
@@ -70,7 +72,7 @@ struct CompileVerb {
       throw error.inFile(isPlan ? request.planInput ?? request.model : request.model)
     }
     progress.report("comparing")
-    let outcome = try prove(compilation, file, original: request.removesZeros ? module : nil)
+    let outcome = try prove(compilation, file, inputs, original: request.removesZeros ? module : nil)
     if outcome != nil { timing.add("check") }
     var written: Int?
     if let output = request.output, !request.isDryRun {
@@ -120,7 +122,7 @@ struct CompileVerb {
 
   /// What runs are measured with, where the budget asks for it.
   private func measurement(
-    _ file: ModelFile, _ data: CalibrationData?, threads: Int, _ progress: ProgressBar
+    _ file: ModelFile, _ given: [RuntimeValue]?, _ data: CalibrationData?, threads: Int, _ progress: ProgressBar
   ) throws(Diagnostic) -> MeasurementOptions? {
     let isTimed: Bool
     switch request.choice.budget {
@@ -129,8 +131,8 @@ struct CompileVerb {
     case .memory: isTimed = false
     }
     let inputs: [RuntimeValue]
-    if invocation.has(.inputs) {
-      inputs = try ModelInputs.read(invocation, file, seed: request.seed)
+    if let given {
+      inputs = given
     } else if let data {
       inputs = data.part(0..<(data.isFixedSize ? data.batchSize : 1)).batch(0)
     } else {
@@ -216,7 +218,9 @@ struct CompileVerb {
   // MARK: Proof
 
   /// Runs original and result side by side; nil where that is not asked for. A result that differs is refused before it is written.
-  private func prove(_ compilation: Compilation, _ file: ModelFile, original: Module?) throws(Diagnostic) -> ProofOutcome? {
+  private func prove(
+    _ compilation: Compilation, _ file: ModelFile, _ inputs: [RuntimeValue]?, original: Module?
+  ) throws(Diagnostic) -> ProofOutcome? {
     guard let solution = compilation.solution, let plan = compilation.plan else { return nil }
     switch request.check {
     case .never: return nil
@@ -230,8 +234,8 @@ struct CompileVerb {
     run.original = original
     run.drop = compilation.depth.flatMap { depth in compilation.remaining.map { (depth, $0) } }
     let outcome =
-      if invocation.has(.inputs) {
-        run.outcome(on: try ModelInputs.read(invocation, file, seed: request.seed))
+      if let inputs {
+        run.outcome(on: inputs)
       } else {
         run.outcome(seed: request.seed)
       }

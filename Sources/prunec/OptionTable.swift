@@ -146,7 +146,7 @@ enum Option: CaseIterable, Sendable, Hashable {
         "criteria to compare (l2; with --data, every way of compensating beside them, unless --compensate names one)")
     case .strict: OptionEntry("--strict", [], .none, "write nothing, and exit with 1, when anything had to be given up")
     case .dryRun: OptionEntry("--dry-run", [], .none, "everything but writing the model and the plan")
-    case .inputs: OptionEntry("--inputs", [], .file("X.npz"), "arrays in.NAME, one per input (random ones without)")
+    case .inputs: OptionEntry("--inputs", [], .file("X.npz"), "an array for every input (NAME or in.NAME; random ones without)")
     case .outputs: OptionEntry("--outputs", [], .file("Y.npz"), "where the outputs go, as arrays out.NAME")
     case .dimension:
       OptionEntry("--dim", [], .text("NAME=N"), isList: true, "length of a symbolic extent, for inputs made up (1)")
@@ -192,7 +192,8 @@ enum Option: CaseIterable, Sendable, Hashable {
     }
     if self == .data, verb == .groups {
       return OptionEntry(
-        "--data", [], .file("X.npz"), "with --blocks: arrays in.NAME, to say how far each block turns the stream")
+        "--data", [], .file("X.npz"),
+        "with --blocks: an array for every input (NAME or in.NAME), to say how far each block turns the stream")
     }
     if self == .dimension, verb == .verify {
       return OptionEntry(

@@ -120,7 +120,7 @@ enum Verb: String, CaseIterable, Sendable {
       """
     case .run:
       """
-      X.npz holds an array in.NAME for every input NAME of the model (numpy.savez writes such files); without --inputs, inputs are
+      X.npz holds an array NAME or in.NAME for every input of the model (numpy.savez writes such files); without --inputs, inputs are
       random, with length 1 for symbolic extents unless --dim says otherwise. Y.npz gets an array out.NAME for every output.
       """
     case .bench:

@@ -68,6 +68,9 @@ struct RunTests {
       Self.zip("in.x.npy", Self.npy("'>f4'", "(1, 4)", fortran: false, [0, 1, 2, 3].flatMap { Self.bytes($0).reversed() })),
       "b.npz")
     #expect(try outputs("b.npz") == expected)
+    // Without one named in.NAME, arrays are called as the inputs are.
+    try arrays("n.npz", [("x", floats([0, 1, 2, 3], [1, 4]))])
+    #expect(try outputs("n.npz") == expected)
     // Arrays that are no inputs may lie beside them.
     try arrays("o.npz", [("in.x", floats([0, 1, 2, 3], [1, 4])), ("out.y", floats([9], [1])), ("note", floats([], [0]))])
     #expect(try outputs("o.npz") == expected)
@@ -112,10 +115,12 @@ struct RunTests {
   func wrongInputs() throws {
     try arrays("x.npz", [("in.z", floats([0, 1, 2, 3], [1, 4]))])
     try expect("x.npz: tensor x: the input is missing: there is no array in.x; the file holds in.z")
-    try arrays("x.npz", [("x", floats([0, 1, 2, 3], [1, 4]))])
+    try arrays("x.npz", [("x", floats([0, 1, 2, 3], [1, 4])), ("in.z", floats([1], [1]))])
     try expect("x.npz: tensor x: the input is missing: there is no array in.x; rename x to it")
+    try arrays("x.npz", [("z", floats([0, 1, 2, 3], [1, 4]))])
+    try expect("x.npz: tensor x: the input is missing: there is no array x; the file holds z")
     try arrays("x.npz", [])
-    try expect("x.npz: tensor x: the input is missing: there is no array in.x; the file holds no arrays")
+    try expect("x.npz: tensor x: the input is missing: there is no array x; the file holds no arrays")
     try arrays("x.npz", [("in.x", floats([0, 1, 2, 3], [1, 4])), ("in.q", floats([1], [1]))])
     try expect("x.npz: in.q is given, but the model has no such input; it takes x")
     try arrays("x.npz", [("in.x", floats([0, 1, 2, 3], [4, 1]))])

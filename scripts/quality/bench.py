@@ -64,6 +64,19 @@ class Case:
     prepare: Callable[[str, int], Setting]
 
 
+#: What prunec can be told to choose by, beside its own way.
+CRITERIA = ("l2", "taylor", "activation", "fluctuation")
+
+
+def methods(arguments):
+    """Every criterion with what is done for the layers that lose inputs, then prunec's own choice of both."""
+    crossed = [
+        Method(criterion, how, [*arguments, "--criterion", criterion, "--compensate", how])
+        for criterion in CRITERIA for how in ("none", "bias", "ridge")
+    ]
+    return [*crossed, Method("default", "obs", [*arguments, "--compensate", "obs"]), Method("default", "auto", arguments)]
+
+
 class Refused(Exception):
     """A tool could not do what it was asked for; the message says how it said so."""
 

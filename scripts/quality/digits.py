@@ -9,7 +9,7 @@ from sklearn.datasets import load_digits
 from torch import nn
 
 from . import rivals
-from .bench import Case, Method, Setting, count_parameters, export, session
+from .bench import Case, Method, Setting, count_parameters, export, methods, session
 
 TEST, CALIBRATION = 500, 256
 
@@ -228,15 +228,9 @@ VIT_IMPORTANCES = [
 ]
 
 
-def methods(kinds):
-    """How prunec is called: without data first, then with every compensation."""
-    kinds = ["--kinds", kinds]
-    compensated = [Method("default", how, [*kinds, "--compensate", how]) for how in ("none", "bias", "ridge", "obs", "auto")]
-    return [*compensated, Method("default, whole heads" if "heads" in kinds[1] else "default, uniform", "auto",
-                                 ["--kinds", "heads,hidden"] if "heads" in kinds[1] else [*kinds, "--uniform"])]
-
-
-CNN_CASE = Case("cnn", "A residual CNN on digits", (0.3, 0.5, 0.7), ("accuracy",), lost_accuracy, methods("channels"),
+CNN_CASE = Case("cnn", "A residual CNN on digits", (0.3, 0.5, 0.7), ("accuracy",), lost_accuracy,
+                [*methods(["--kinds", "channels"]), Method("default, uniform", "auto", ["--kinds", "channels", "--uniform"])],
                 prepare(CNN, 30, 3e-3, 0.05, CNN_IMPORTANCES, cnn_options))
-VIT_CASE = Case("vit", "A pre-norm ViT on digits", (0.3, 0.5, 0.7), ("accuracy",), lost_accuracy, methods("heads,head-dims,hidden"),
+VIT_CASE = Case("vit", "A pre-norm ViT on digits", (0.3, 0.5, 0.7), ("accuracy",), lost_accuracy,
+                [*methods(["--kinds", "heads,head-dims,hidden"]), Method("default, whole heads", "auto", ["--kinds", "heads,hidden"])],
                 prepare(ViT, 80, 1.5e-3, 0.1, VIT_IMPORTANCES, vit_options))

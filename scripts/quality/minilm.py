@@ -11,7 +11,7 @@ from scipy.stats import spearmanr
 from transformers import AutoModel, AutoTokenizer
 
 from . import rivals
-from .bench import Case, Method, Refused, Setting, session
+from .bench import Case, Method, Refused, Setting, methods, session
 from .stdlib import sentences
 
 CALIBRATION, TEST, LONGEST = 256, 400, 96
@@ -210,8 +210,7 @@ def fused(folder, model):
 
 
 KINDS = ["--kinds", "heads,head-dims,hidden"]
-METHODS = [Method("default", how, [*KINDS, "--compensate", how]) for how in ("none", "bias", "ridge", "obs", "auto")]
-METHODS += [
+METHODS = methods(KINDS) + [
     Method("default, whole heads", "auto", ["--kinds", "heads,hidden"]),
     Method("default, hidden, uniform", "auto", ["--kinds", "hidden", "--uniform"], folder=True),
 ]

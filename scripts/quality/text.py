@@ -11,7 +11,7 @@ from transformers import Qwen3Config, Qwen3ForCausalLM
 from transformers.models.qwen3 import modeling_qwen3
 
 from . import rivals
-from .bench import Case, Method, Setting, count_parameters, session
+from .bench import Case, Setting, count_parameters, methods, session
 from .stdlib import docstrings
 
 WINDOW, CALIBRATION, TEST, STEPS = 128, 128, 400, 1000
@@ -145,5 +145,5 @@ def traced(model, ids):
 
 
 KINDS = ["--kinds", "heads,queries,head-dims,hidden"]
-METHODS = [Method("default", how, [*KINDS, "--compensate", how]) for how in ("none", "bias", "ridge", "obs", "auto")]
-CASE = Case("text", "A character model in the manner of Qwen3 on docstrings", (0.2, 0.5), ("loss in nats",), lambda o, p: p[0] - o[0], METHODS, prepare)
+CASE = Case("text", "A character model in the manner of Qwen3 on docstrings", (0.2, 0.5), ("loss in nats",), lambda o, p: p[0] - o[0],
+            methods(KINDS), prepare)

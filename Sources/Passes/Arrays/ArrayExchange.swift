@@ -8,12 +8,13 @@ import Runtime
 /// byte. They are read so too, and as the raw bytes (`V1`, `V2`) that numpy saves of the types that libraries add to it. A sequence is
 /// `NAME.len` and `NAME.0`, `NAME.1`, …; an optional that holds nothing is left out.
 public enum ArrayExchange {
-  /// Values for the inputs of a module, in order.
+  /// Values for the inputs of a module, in order. Where no array's name begins with the prefix, arrays are called as the inputs are.
   ///
   /// Throws `invalid` for inputs that are missing or of another type or shape, and for arrays that no input is called by.
   public static func inputs(
     of module: Module, from arrays: [(name: String, array: NpyArray)], prefix: String = "in."
   ) throws(Diagnostic) -> [RuntimeValue] {
+    let prefix = arrays.contains { $0.name.hasPrefix(prefix) } ? prefix : ""
     let named = Dictionary(
       arrays.filter { $0.name.hasPrefix(prefix) }.map { (String($0.name.dropFirst(prefix.count)), $0.array) },
       uniquingKeysWith: { first, _ in first })
