@@ -70,9 +70,8 @@ struct OnnxBadInputTests {
     let huge = Int.max
     #expect(failure(OnnxSample.floats("w", [huge, huge], [])) == "tensor w: its shape [\(huge), \(huge)] is too large")
     #expect(failure(OnnxSample.floats("w", [0, huge], [])) == "tensor w: its shape [0, \(huge)] is too large")
-    #expect(
-      failure(OnnxSample.model { $0.field(11, message: OnnxSample.value("x", [1, -1])) })
-        == "tensor x: axis 1 has the negative extent -1")
+    // An input's axis of any length is written so by some exporters.
+    #expect(failure(OnnxSample.model { $0.field(11, message: OnnxSample.value("x", [1, -1])) }) == nil)
     #expect(failure(OnnxSample.floats("w", [0, 5], [])) == nil)
   }
 

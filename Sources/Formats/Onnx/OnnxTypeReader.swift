@@ -59,9 +59,9 @@ extension OnnxReader {
     while let field = try reader.next() {
       switch field.number {
       case 1:
+        // Some exporters write -1 for an axis of any length, as ONNX Runtime reads every negative number.
         let number = try field.int()
-        guard number >= 0 else { throw Diagnostic(.invalid, "axis \(axis) has the negative extent \(number)", at: .tensor(name)) }
-        extent = Extent(number)
+        extent = number >= 0 ? Extent(number) : nil
       case 2:
         let text = try field.text(bytes)
         if !text.isEmpty { extent = symbolicExtent(text) }
