@@ -1,3 +1,4 @@
+import Foundation
 import Graph
 import TestSupport
 import Testing
@@ -169,6 +170,37 @@ import Testing
     let linear = try lowered(
       Self.resize("linear"), parameters: scales, input: "%x: f32[1, 2, 2, 3]", output: "%y: f32[1, 2, 4, 6]")
     #expect(linear == ["resize"])
+  }
+
+  @Test(
+    "a transposed convolution is a convolution of every phase of its stride: windows as wide as the stride, wider, cut, in groups, in a row",
+    arguments: [
+      ("[4, 3, 2, 2]", "strides=[2, 2]", "[1, 4, 3, 5]", "[1, 3, 6, 10]", false),
+      ("[4, 3, 3, 3]", "strides=[2, 2] pads=[1, 1, 1, 1] output_padding=[1, 1]", "[1, 4, 3, 5]", "[1, 3, 6, 10]", true),
+      ("[4, 3, 4, 1]", "strides=[3, 1] pads=[0, 0, 2, 0]", "[2, 4, 3, 2]", "[2, 3, 8, 2]", true),
+      ("[4, 3, 5]", "strides=[2] group=2", "[1, 4, 4]", "[1, 6, 11]", true),
+      ("[2, 1, 3, 3]", "pads=[1, 1, 1, 1] group=2", "[1, 2, 4, 4]", "[1, 2, 4, 4]", false),
+    ])
+  func transposed(_ weight: String, _ attributes: String, _ input: String, _ output: String, _ isCut: Bool) throws {
+    let bias = String(output.split(separator: ",")[1]).trimmingCharacters(in: .whitespaces)
+    let left = try lowered(
+      "%y = conv_transpose %x, %w, %b \(attributes) : f32\(output)",
+      parameters: "param %w : f32\(weight)\n  param %b : f32[\(bias)]",
+      input: "%x: f32\(input)", output: "%y: f32\(output)")
+    #expect(left == ["conv", "reshape", "transpose", "reshape"] + (isCut ? ["slice"] : []))
+  }
+
+  @Test("a scale behind a transposed convolution goes into its weight; one whose window has gaps stays what it is")
+  func transposedOthers() throws {
+    let scaled = try lowered(
+      "%t = conv_transpose %x, %w strides=[2, 2] : f32[1, 3, 6, 10]\n %y = mul %t, %f : f32[1, 3, 6, 10]",
+      parameters: "param %w : f32[4, 3, 2, 2]\n  param %f : f32[3, 1, 1]", input: "%x: f32[1, 4, 3, 5]",
+      output: "%y: f32[1, 3, 6, 10]")
+    #expect(scaled == ["conv", "reshape", "transpose", "reshape"])
+    let gaps = try lowered(
+      "%y = conv_transpose %x, %w dilations=[2, 2] : f32[1, 3, 5, 7]", parameters: "param %w : f32[4, 3, 2, 2]",
+      input: "%x: f32[1, 4, 3, 5]", output: "%y: f32[1, 3, 5, 7]")
+    #expect(gaps == ["conv_transpose"])
   }
 
   @Test("narrow numbers are widened once and rounded once")

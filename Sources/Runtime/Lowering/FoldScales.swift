@@ -87,6 +87,8 @@ private struct WeightedProduct {
     self.shape = shape
     if let node = rewriter.maker(value, .convolution(.conv)) {
       (self.node, axis, weightAxis, isConvolution) = (node, 1, 0, true)
+    } else if let node = rewriter.maker(value, .convolution(.convTranspose)) {
+      (self.node, axis, weightAxis, isConvolution) = (node, 1, 1, true)
     } else if let node = rewriter.maker(value, .matrixProduct(.matMul)) {
       (self.node, axis, weightAxis, isConvolution) = (node, shape.count - 1, 1, false)
     } else if let node = rewriter.maker(value, .matrixProduct(.gemm)) {

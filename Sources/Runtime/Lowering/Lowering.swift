@@ -22,7 +22,8 @@ public enum Lowering {
 
   /// All passes. `specialise` comes before them.
   public static let passes: [LoweringPass] = [
-    widenGathered, foldConstants, widen, expandBatchNorm, expandResize, foldScales, recogniseActivations, recogniseNorms,
+    widenGathered, foldConstants, widen, expandBatchNorm, expandResize, foldScales, expandTransposed, recogniseActivations,
+    recogniseNorms,
     recogniseAttention,
     LoweringPass(name: "fold-masks", summary: "compute what recognition left to compute", run: foldConstants.run),
   ]
