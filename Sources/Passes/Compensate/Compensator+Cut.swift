@@ -136,6 +136,7 @@ extension Compensator {
     }
     working.set(site.weight.parameter, reals)
     fitted += 1
+    if site.columns > widest?.columns ?? 0 { widest = (statistics.rowCount, site.columns) }
     if case .none = site.bias {} else { biased += 1 }
     switch site.bias {
     case .parameter(let bias): working.add(bias, constant)

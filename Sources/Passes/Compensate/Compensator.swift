@@ -25,6 +25,8 @@ final class Compensator {
   let mixing: MixedGroups
   var fitted = 0
   var biased = 0
+  /// Rows and columns of the widest layer so far that was fitted.
+  var widest: (rows: Int, columns: Int)?
   /// What cutting scores costs, by the node of their consumer: the same for every mode.
   private var knownScoreErrors: [Int: [Double]] = [:]
   let progress: (String, Double) -> Void
@@ -75,11 +77,10 @@ final class Compensator {
   }
 
   private func outcome(_ statistics: [SiteStatistics]) throws(Diagnostic) -> Outcome {
-    (fitted, biased) = (0, 0)
+    (fitted, biased, widest) = (0, 0, nil)
     let removals = try curves(statistics)
     let sizes = try sizes(removals)
     let plan = try cut(sizes, removals)
-    let widest = statistics.max { $0.site.columns < $1.site.columns }.map { ($0.rowCount, $0.site.columns) }
     var report = CompensationReport(mode: mode, samples: options.data.count, layers: fitted, biased: biased, widest: widest)
     report.curves = removals.keys.sorted().compactMap { group in removals[group].map { .init(group: group, errors: $0.errors) } }
     return Outcome(solution: solution.with(module: working.module), plan: plan, report: report)
@@ -124,6 +125,9 @@ final class Compensator {
 
   private func measure() throws(Diagnostic) -> [SiteStatistics] {
     let module = solution.module
+    let groups = Swift.Set(curved)
+    let sites = sites.filter { $0.groups.contains(where: groups.contains) }
+    if sites.isEmpty { return [] }
     let whole = calibration.segment(module, Swift.Set(module.inputs), sites.flatMap { [$0.data, $0.sum] })
     let statistics = sites.map { SiteStatistics($0, hasDrift: false) }
     for batch in 0..<options.data.batchCount {
@@ -184,20 +188,23 @@ final class Compensator {
     }
   }
 
-  private func curves(_ statistics: [SiteStatistics]) throws(Diagnostic) -> [Int: Removal] {
-    var removals: [Int: Removal] = [:]
-    // Where sizes are given, a group that one site consumes is chosen there.
-    let isAllocated = chooser.options.budget.share != nil
-    let wanted = candidates.sorted().filter { group in
+  private var isAllocated: Bool { chooser.options.budget.share != nil }
+
+  /// Groups whose curves are needed. Where sizes are given, a group that one site consumes is chosen when the site is reached.
+  private var curved: [Int] {
+    candidates.sorted().filter { group in
       isAllocated || sites.filter { $0.groups.contains(group) }.count != 1 && !rotated.groups.contains(group)
     }
-    let needed = statistics.map { entry in entry.site.groups.contains(where: wanted.contains) }
-    var fits: [[BlockFit]] = []
-    for (entry, isNeeded) in zip(statistics, needed) { fits.append(isNeeded ? try self.fits(entry) : []) }
+  }
+
+  private func curves(_ statistics: [SiteStatistics]) throws(Diagnostic) -> [Int: Removal] {
+    var removals: [Int: Removal] = [:]
+    let wanted = curved
     for (done, group) in wanted.enumerated() {
       progress("curves", Double(done) / Double(wanted.count))
-      let own = statistics.indices.filter { statistics[$0].site.groups.contains(group) }
-      if !own.isEmpty { removals[group] = try removal(group, own.map { (statistics[$0], fits[$0]) }) }
+      var own: [(SiteStatistics, [BlockFit])] = []
+      for entry in statistics where entry.site.groups.contains(group) { own.append((entry, try fits(entry))) }
+      if !own.isEmpty { removals[group] = try removal(group, own) }
     }
     for statistics in statistics where isAllocated {
       guard let head = rotated.byConsumer[statistics.site.node], let group = head.scoreDims, rotated.groups.contains(group) else {
