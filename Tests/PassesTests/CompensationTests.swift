@@ -122,6 +122,49 @@ import Testing
     #expect(try error(module, bare.module, data) > 0.02)
   }
 
+  @Test(
+    "a transposed convolution takes over what a channel adds to each place of its window, side by side or overlapping",
+    arguments: [("2, 2", "6, 6", ""), ("3, 3", "6, 6", " pads=[1, 1, 0, 0]")])
+  func transposed(_ window: String, _ image: String, _ attributes: String) throws {
+    let text = """
+      module grows {
+        param %up : f32[6, 4, 1, 1]
+        param %bias : f32[6]
+        param %down : f32[6, 5, \(window)]
+        param %out : f32[5]
+        func (%x: f32[n, 4, 3, 3]) -> (%y: f32[n, 5, \(image)]) {
+          %h = conv %x, %up, %bias : f32[n, 6, 3, 3]
+          %r = relu %h : f32[n, 6, 3, 3]
+          %y = conv_transpose %r, %down, %out strides=[2, 2]\(attributes) : f32[n, 5, \(image)]
+        }
+      }
+      """
+    let module = try module(text) { name, numbers, shape in
+      switch name {
+      // Every channel is open, and channel 4 is channel 0 + 2 · channel 1.
+      case "up": numbers.enumerated().map { $0 / 4 == 4 ? 0.2 * numbers[$0 - 16] + 0.4 * numbers[$0 - 12] : $1 * 0.2 }
+      case "bias": [2, 2, 3, 3, 6, 3]
+      case _: numbers
+      }
+    }
+    let data = [(name: "x", array: samples(64, [4, 3, 3]))]
+    let compilation = try compiled(module, data) {
+      $0.choice.ratios = [(Glob("*"), 0.16)]
+      $0.compensation?.strength = 1e-5
+    }
+    #expect(compilation.plan?.kept.compactMap(\.self).map(\.count) == [5] && compilation.compensated?.layers == 1)
+    #expect(try error(module, compilation.module, data) < 1e-3)
+    let bare = try compiled(module, data, mode: .none) { $0.choice.ratios = [(Glob("*"), 0.16)] }
+    let biased = try compiled(module, data, mode: .bias) {
+      $0.choice.ratios = [(Glob("*"), 0.16)]
+      $0.compensation?.criterion = .activation
+    }
+    let (without, with) = (try error(module, bare.module, data), try error(module, biased.module, data))
+    #expect(without > 0.02)
+    // The mean over the window is all that a bias can make up for.
+    #expect(with < 0.95 * without && biased.compensated?.biased == 1)
+  }
+
   @Test("the more is done, the less is lost: nothing, bias, weights fitted anew")
   func modes() throws {
     let module = try module(Self.layers) { name, numbers, _ in name == "bias" ? numbers.map { $0 + 1 } : numbers }

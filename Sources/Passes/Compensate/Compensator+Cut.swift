@@ -45,7 +45,7 @@ extension Compensator {
         }
         reached = calibration.segment(try module(plan), known, [site.data, site.result])
       }
-      let statistics = SiteStatistics(site, hasDrift: options.drift > 0 || reached != nil)
+      let statistics = SiteStatistics(site, hasDrift: !site.isScattered && (options.drift > 0 || reached != nil))
       for batch in 0..<batches {
         let before = try calibration.values(whole, try original.values(batch))
         let reachedBefore = try present.values(batch)
@@ -94,7 +94,7 @@ extension Compensator {
 
   /// The part of what the sum has drifted that the site is to make up for, in units of its result.
   private func drift(_ site: Site, _ original: Tensor?, _ present: Tensor?) -> Tensor? {
-    guard options.drift > 0, let original, let present, original.shape == present.shape else { return nil }
+    guard options.drift > 0, !site.isScattered, let original, let present, original.shape == present.shape else { return nil }
     let width = site.outputs * site.blocks
     let places: Int = if case .window = site.geometry { original.shape.dropFirst(2).reduce(1, *) } else { 1 }
     let count = original.count
@@ -137,10 +137,10 @@ extension Compensator {
     working.set(site.weight.parameter, reals)
     fitted += 1
     if site.columns > widest?.columns ?? 0 { widest = (statistics.rowCount, site.columns) }
-    if case .none = site.bias {} else { biased += 1 }
+    if fits.allSatisfy(\.isCentred) { biased += 1 }
     switch site.bias {
-    case .parameter(let bias): working.add(bias, constant)
-    case .mean(let mean): working.add(mean, constant.map { -$0 })
+    case .parameter(let bias): working.add(bias, site.shares(constant))
+    case .mean(let mean): working.add(mean, site.shares(constant).map { -$0 })
     case .none: break
     }
   }

@@ -18,7 +18,7 @@ extension Compensator {
     for batch in 0..<options.data.batchCount {
       let values = try calibration.values(first, calibration.given(batch))
       guard let context = values[head.site.data], let sum = values[head.site.sum] else { continue }
-      let weights = head.site.weights(sum: sum, mask: options.data.mask(batch: batch))
+      let weights = head.site.weights(data: context, sum: sum, mask: options.data.mask(batch: batch))
       for (index, size) in sizes.enumerated() where size < dims {
         let mask = Tensor(reals: (0..<dims).map { $0 < size ? 1 : 0 }, .f32, [dims])
         guard let made = try rest.run(values.merging([trial.mask: mask]) { $1 })[head.site.data] else { continue }

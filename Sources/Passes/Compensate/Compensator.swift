@@ -145,7 +145,8 @@ final class Compensator {
     guard let tensor = working.tensor(site.weight.parameter) else {
       throw Diagnostic(.invalid, "the numbers are not in the file", at: .tensor(solution.module[site.weight.parameter].name))
     }
-    let isCentred = if case .none = site.bias { false } else { true }
+    // What is constant in scattered results differs from place to place of the window, which no bias can hold: the weights are to make it.
+    let isCentred = if case .none = site.bias { false } else { !(site.isScattered && mode.isFitted) }
     return (0..<site.blocks).map { block in
       BlockFit(
         statistics.moments[block], weights: site.weight.matrix(tensor, block: block), isCentred: isCentred,
@@ -293,6 +294,10 @@ extension Site {
       return (0..<groups).map { group in
         channels[group * each..<(group + 1) * each].flatMap { Array(repeating: $0, count: taps) }
       }
+    case .scattered(let groups, _, _):
+      let channels = solution.positions(of: leaf, in: axes[1])
+      let each = channels.count / groups
+      return (0..<groups).map { Array(channels[$0 * each..<($0 + 1) * each]) }
     }
   }
 }

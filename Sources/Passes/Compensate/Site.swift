@@ -13,6 +13,9 @@ struct Site {
     case lastAxis
     /// Each place of the window is a row of channels times window; one matrix for each of so many groups of channels.
     case window(kernel: [Int], groups: Int)
+    /// Each place of an image is a row of channels, one matrix for each group of them; its results, channels times window, are added into the
+    /// image that is made, so many (`overlap`, on average) at each place of that: a transposed convolution.
+    case scattered(groups: Int, window: Int, overlap: Double)
   }
 
   /// Where the constant part of the result stands.
@@ -56,6 +59,24 @@ struct Site {
   var outputs: Int { weight.outputs }
   /// How many matrices there are: groups of channels.
   var blocks: Int { weight.blocks }
+  /// True where results of one row are added to those of others.
+  var isScattered: Bool {
+    switch geometry {
+    case .lastAxis, .window: false
+    case .scattered: true
+    }
+  }
+
+  /// What a constant part of each row's results comes to, per number of the bias.
+  func shares(_ constant: [Double]) -> [Double] {
+    switch geometry {
+    case .lastAxis, .window: return constant
+    case .scattered(_, let window, let overlap):
+      return stride(from: 0, to: constant.count, by: window).map { start in
+        constant[start..<start + window].reduce(0, +) / Double(window) * overlap
+      }
+    }
+  }
 
   /// The same site, its error counted at the result itself.
   var observedAtResult: Site {

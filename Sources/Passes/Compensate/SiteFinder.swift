@@ -96,6 +96,25 @@ struct SiteFinder {
       geometry = .window(kernel: window, groups: groups)
       contracted = axes[1]
       axis = 1
+    case .convolution(.convTranspose):
+      guard let source = source(of: operand), source.extents.count >= 3, axes.count == source.extents.count,
+        source.strides == Tensor.strides(source.extents)
+      else { return nil }
+      let groups = node.attributes.int(.group) ?? 1
+      let (taken, made) = (source.extents[0], source.extents[1])
+      let window = source.extents[2...].reduce(1, *)
+      guard groups > 0, taken % groups == 0, !(groups > 1 && taken == groups) else { return nil }
+      if let own = node.inputs.count > 2 ? node.inputs[2] : nil {
+        guard isOwnVector(own, made * groups, axis: 0, rank: 1) else { return nil }
+        bias = .parameter(stored(own))
+      }
+      weight = WeightView(
+        parameter: source.parameter, blocks: groups, columns: taken / groups, outputs: made * window,
+        blockStride: taken / groups * made * window, columnStride: made * window, outputStride: 1)
+      let strides = node.attributes.ints(.strides) ?? []
+      geometry = .scattered(groups: groups, window: window, overlap: Double(window) / Double(max(1, strides.reduce(1, *))))
+      contracted = axes[1]
+      axis = 1
     case .convolution, .elementwise, .normalisation, .reduction, .reshaping, .joining, .indexing, .pooling, .recurrence,
       .attention, .quantisation, .generation, .opaque:
       return nil
@@ -108,7 +127,15 @@ struct SiteFinder {
     guard let layer = linear(index) else { return nil }
     let groups = solution.groups(in: layer.contracted)
     guard !groups.isEmpty, layer.weight.columns > 0, layer.weight.outputs > 0 else { return nil }
-    let way = follow(layer.result, count: layer.weight.blocks * layer.weight.outputs, axis: layer.axis, bias: layer.bias)
+    var channels = layer.weight.blocks * layer.weight.outputs
+    if case .scattered(_, let window, _) = layer.geometry { channels /= window }
+    let way = follow(layer.result, count: channels, axis: layer.axis, bias: layer.bias)
+    if case .scattered = layer.geometry {
+      // What is added to one result is no longer one number for each of a row's.
+      return Site(
+        node: index, data: layer.data, geometry: layer.geometry, weight: layer.weight, result: layer.result,
+        bias: way.bias, sum: layer.result, gain: nil, metric: .whole, groups: groups)
+    }
     return Site(
       node: index, data: layer.data, geometry: layer.geometry, weight: layer.weight, result: layer.result, bias: way.bias,
       sum: way.sum, gain: way.gain, metric: metric(way.sum, isResidual: way.isResidual, layer.geometry), groups: groups)

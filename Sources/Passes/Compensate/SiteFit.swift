@@ -10,6 +10,8 @@ final class SiteStatistics {
   private var rows = 0
   private var sums: [Double] = []
   private var squares = 0.0
+  /// Vectors of the sum that these were taken of.
+  private var measured = 0
 
   /// `hasDrift`: moments beside the input are taken of what the sum has drifted.
   init(_ site: Site, hasDrift: Bool) {
@@ -21,7 +23,7 @@ final class SiteStatistics {
   func add(
     data: Tensor, sum: Tensor, drift: Tensor? = nil, mask: Tensor?, attributes: Attributes, pool: WorkPool
   ) throws(Diagnostic) {
-    let weights = site.weights(sum: sum, mask: mask)
+    let weights = site.weights(data: data, sum: sum, mask: mask)
     for weight in weights where weight > 0 {
       self.weight += Double(weight)
       rows += 1
@@ -42,8 +44,9 @@ final class SiteStatistics {
   }
 
   private func measure(_ sum: Tensor, _ weights: [Float]) {
-    let width = site.outputs * site.blocks
+    let width = site.isScattered ? sum.shape[1] : site.outputs * site.blocks
     let vectors = site.vectors(sum, weights: weights)
+    measured += vectors.count / max(1, width)
     if sums.isEmpty { sums = Array(repeating: 0, count: width) }
     vectors.withUnsafeBufferPointer { vectors in
       for start in stride(from: 0, to: vectors.count, by: width) {
@@ -65,8 +68,9 @@ final class SiteStatistics {
     switch site.metric {
     case .normalised: return weight / Double(rows) / Double(site.outputs * site.blocks)
     case .whole:
-      let energy = squares / Double(rows) - sums.reduce(0) { $0 + ($1 / Double(rows)) * ($1 / Double(rows)) }
-      return energy > 0 ? 1 / energy : 0
+      guard measured > 0 else { return 0 }
+      let energy = squares - sums.reduce(0) { $0 + $1 * $1 } / Double(measured)
+      return energy > 0 ? Double(rows) / energy : 0
     }
   }
 

@@ -4,8 +4,9 @@ extension Site {
   /// The weight of an error at each row of the sum, so that Σ_rows weight · ‖error‖² is counted as the metric says; zero for padding.
   ///
   /// `sum` is the original's. Its variance over each vector, or over all of it, is what errors are measured by.
-  func weights(sum: Tensor, mask: Tensor?) -> [Float] {
-    let (rows, width) = (rowCount(sum), outputs * blocks)
+  func weights(data: Tensor, sum: Tensor, mask: Tensor?) -> [Float] {
+    let width = outputs * blocks
+    let rows = isScattered ? data.count / max(1, columns * blocks) : sum.count / max(1, width)
     var weights = [Float](repeating: 1, count: rows)
     switch metric {
     case .normalised:
@@ -28,9 +29,6 @@ extension Site {
     return weights
   }
 
-  /// Rows of a value of the result's shape.
-  func rowCount(_ value: Tensor) -> Int { value.count / max(1, outputs * blocks) }
-
   /// The input's rows, one list per block of channels.
   func rows(_ data: Tensor, weights: [Float], attributes: Attributes, result shape: [Int]) throws(Diagnostic) -> [Rows] {
     switch geometry {
@@ -38,6 +36,10 @@ extension Site {
     case .window(let kernel, let groups):
       let spatial = Array(data.shape.dropFirst(2))
       let window = try WindowPlan(attributes, kernel: kernel, extents: spatial, positions: Array(shape.dropFirst(2)))
+      return patches(data, window, groups: groups)
+    case .scattered(let groups, _, _):
+      let spatial = Array(data.shape.dropFirst(2))
+      let window = try WindowPlan(Attributes([]), kernel: spatial.map { _ in 1 }, extents: spatial, positions: spatial)
       return patches(data, window, groups: groups)
     }
   }
@@ -99,11 +101,12 @@ extension Site {
 
   /// A value of the result's shape as rows of all its results, those of weight zero left out.
   func vectors(_ value: Tensor, weights: [Float]) -> [Float] {
-    let width = outputs * blocks
     switch geometry {
-    case .lastAxis: return value.withSingles { Rows(width: width, source: $0, weights: weights).numbers }
-    case .window:
-      let (samples, places) = (value.shape[0], value.shape.dropFirst(2).reduce(1, *))
+    case .lastAxis:
+      let width = outputs * blocks
+      return value.withSingles { Rows(width: width, source: $0, weights: weights).numbers }
+    case .window, .scattered:
+      let (samples, width, places) = (value.shape[0], value.shape[1], value.shape.dropFirst(2).reduce(1, *))
       return value.withSingles { numbers in
         [Float](unsafeUninitializedCapacity: samples * places * width) { target, filled in
           for sample in 0..<samples {
