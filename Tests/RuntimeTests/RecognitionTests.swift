@@ -201,6 +201,11 @@ import Testing
       "%y = conv_transpose %x, %w dilations=[2, 2] : f32[1, 3, 5, 7]", parameters: "param %w : f32[4, 3, 2, 2]",
       input: "%x: f32[1, 4, 3, 5]", output: "%y: f32[1, 3, 5, 7]")
     #expect(gaps == ["conv_transpose"])
+    // A stride may be as long as it likes where there is one place alone: its phases are never laid out.
+    let far = try lowered(
+      "%y = conv_transpose %x, %w strides=[1048576, 1] : f32[1, 3, 2, 6]", parameters: "param %w : f32[4, 3, 2, 2]",
+      input: "%x: f32[1, 4, 1, 5]", output: "%y: f32[1, 3, 2, 6]")
+    #expect(far == ["conv_transpose"])
   }
 
   @Test("narrow numbers are widened once and rounded once")

@@ -12,9 +12,9 @@ public struct RotatedHeads: Sendable {
 /// Rotates the dims inside heads that only meet inside attention: values and their consumer, and queries and keys where no rotary embedding, norm
 /// or anything else but movement lies between. The model computes what it did, and the last dims of every head are worth least.
 ///
-///     %q = matmul %x, %wq        %q = matmul %x, %wq·Aᵀ       A, B: of each head, Σ over what was removed of q·k is least
+///     %q = matmul %x, %wq        %q = matmul %x, %wq·Aᵀ       A, B: of each head, so that scores without the last dims err least;
 ///     %k = matmul %x, %wk        %k = matmul %x, %wk·Bᵀ       Aᵀ·B = 1
-///     %v = matmul %x, %wv        %v = matmul %x, %wv·Tᵀ       T: of each head, the consumer's result without the last dims errs least
+///     %v = matmul %x, %wv        %v = matmul %x, %wv·Tᵀ       T: of each head, so that the consumer without the last dims errs least
 ///     …                          …
 ///     %y = matmul %c, %wo        %y = matmul %c, T⁻ᵀ·%wo
 struct HeadRotator {

@@ -69,7 +69,7 @@ extension Lowering {
     /// What is cut off before the result.
     let starts: [Int]
 
-    /// Nil where the window has gaps, or pads follow from the result's shape, or would be negative.
+    /// Nil where the window has gaps or is much shorter than the stride, and where pads follow from the result's shape or would be negative.
     init?(_ attributes: Attributes, from: [Int], to: [Int], kernel: [Int]) {
       let rank = kernel.count
       let padding = attributes.string(.autoPad) ?? "NOTSET"
@@ -79,7 +79,10 @@ extension Lowering {
       let strides = attributes.ints(.strides) ?? Array(repeating: 1, count: rank)
       let cut = padding == "VALID" ? nil : attributes.ints(.pads)
       let before = Array((cut ?? Array(repeating: 0, count: 2 * rank)).prefix(rank))
-      guard strides.count == rank, before.count == rank, before.allSatisfy({ $0 >= 0 }) else { return nil }
+      // Where the stride is much longer than the window, most of what the phases hold would be zeros.
+      guard strides.count == rank, before.count == rank, before.allSatisfy({ $0 >= 0 }),
+        zip(kernel, strides).allSatisfy({ 1...4 * $0 ~= $1 })
+      else { return nil }
       let taps = zip(kernel, strides).map { ($0 + $1 - 1) / $1 }
       // Phases hold numbers q from `first` up to `last`.
       let first = zip(before, strides).map { $0 / $1 }
