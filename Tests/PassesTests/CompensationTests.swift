@@ -215,6 +215,39 @@ import Testing
     #expect(try error(module, fitted.module, data) < 0.8 * error(module, bare.module, data))
   }
 
+  @Test("rows whose number hangs on what is cut are refused, not read beyond their end")
+  func changingShapes() throws {
+    let text = """
+      module chosen {
+        param %up : f32[4, 8]
+        param %down : f32[8, 4]
+        param %wide : f32[4, 8]
+        param %out : f32[8, 3]
+        param %zero : f32[] = 0.0
+        param %place : i64[1] = [0]
+        param %line : i64[1] = [-1]
+        func (%x: f32[n, 4]) -> (%y: f32[m, 3]) {
+          %h = matmul %x, %up : f32[n, 8]
+          %r = relu %h : f32[n, 8]
+          %d = matmul %r, %down : f32[n, 4]
+          %first = gather %d, %place axis=1 : f32[n, 1]
+          %positive = greater %first, %zero : bool[n, 1]
+          %flat = reshape %positive, %line : bool[n]
+          %some = compress %d, %flat axis=0 : f32[m, 4]
+          %w = matmul %some, %wide : f32[m, 8]
+          %s = relu %w : f32[m, 8]
+          %y = matmul %s, %out : f32[m, 3]
+        }
+      }
+      """
+    let module = try module(text)
+    #expect {
+      try compiled(module, [(name: "x", array: samples(64, [4]))], mode: .ridge) { $0.choice.budget = .ratio(0.5) }
+    } throws: {
+      "\($0)".contains("its shape depends on numbers that change when layers before it are cut")
+    }
+  }
+
   @Test("outputs that are no real numbers cannot judge: then weights are fitted")
   func unjudged() throws {
     let text = Self.layers.replacing("(%y: f32[n, 5])", with: "(%c: i64[n])")

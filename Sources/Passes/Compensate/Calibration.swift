@@ -42,6 +42,12 @@ struct Calibration {
     for tensor in [data, sum] where !tensor.isFinite {
       throw Diagnostic(.invalid, "is not finite for some of the data, so nothing can be fitted to it", at: place)
     }
+    // Where shapes hang on numbers, what is left of a model may make fewer rows, or more, than the original did.
+    guard site.hasRows(of: data, sum), statistics.hasDrift == (drift != nil), drift.map({ $0.shape == sum.shape }) ?? true else {
+      throw Diagnostic(
+        .unsupported, "its shape depends on numbers that change when layers before it are cut, so nothing can be fitted to it",
+        at: place)
+    }
     try statistics.add(
       data: data, sum: sum, drift: drift, mask: options.data.mask(batch: batch),
       attributes: original.nodes[site.node].attributes, pool: pool)

@@ -21,7 +21,10 @@ extension Compensator {
       let weights = head.site.weights(data: context, sum: sum, mask: options.data.mask(batch: batch))
       for (index, size) in sizes.enumerated() where size < dims {
         let mask = Tensor(reals: (0..<dims).map { $0 < size ? 1 : 0 }, .f32, [dims])
-        guard let made = try rest.run(values.merging([trial.mask: mask]) { $1 })[head.site.data] else { continue }
+        guard let made = try rest.run(values.merging([trial.mask: mask]) { $1 })[head.site.data], made.shape == context.shape
+        else {
+          continue
+        }
         let difference = made.subtracting(context)
         errors[index].add(
           difference.withSingles { Rows(width: head.site.columns, source: $0, weights: weights) }, pool: calibration.pool)

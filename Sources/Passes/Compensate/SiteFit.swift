@@ -5,6 +5,8 @@ import Runtime
 final class SiteStatistics {
   let site: Site
   let moments: [Moments]
+  /// True where moments beside the input are taken of what the sum has drifted.
+  let hasDrift: Bool
   /// Σ weight over the rows that count, how many these are, and the energy of the sum where errors are measured by that.
   private var weight = 0.0
   private var rows = 0
@@ -13,9 +15,9 @@ final class SiteStatistics {
   /// Vectors of the sum that these were taken of.
   private var measured = 0
 
-  /// `hasDrift`: moments beside the input are taken of what the sum has drifted.
   init(_ site: Site, hasDrift: Bool) {
     self.site = site
+    self.hasDrift = hasDrift
     moments = (0..<site.blocks).map { _ in Moments(width: site.columns, beside: hasDrift ? site.outputs : 0) }
   }
 

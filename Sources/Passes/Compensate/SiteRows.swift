@@ -29,6 +29,14 @@ extension Site {
     return weights
   }
 
+  /// True where an input has a row for each of the sum's.
+  func hasRows(of data: Tensor, _ sum: Tensor) -> Bool {
+    switch geometry {
+    case .lastAxis: data.shape.dropLast().reduce(1, *) == sum.count / max(1, outputs) && data.shape.last == columns
+    case .window, .scattered: data.rank > 2 && data.rank == sum.rank && data.shape[0] == sum.shape[0]
+    }
+  }
+
   /// The input's rows, one list per block of channels.
   func rows(_ data: Tensor, weights: [Float], attributes: Attributes, result shape: [Int]) throws(Diagnostic) -> [Rows] {
     switch geometry {
